@@ -7,7 +7,10 @@
 //! |---|---|
 //! | [`types`] | words every room uses: `Vrid`, `Priority`, `Family`, `IpPrefix`, `MacAddr`, `Instant` |
 //! | [`syntax`] | what a configuration looks like: spans, diagnostics, lexer, parser, TOML into the same `Tree`, keyword tables |
+//! | [`vrrp`] | the protocol as arithmetic: packet, checksum, auth, receive checks, state machine, announcements, settings, stats |
 
 pub mod types;
 
 pub mod syntax;
+
+pub mod vrrp;
