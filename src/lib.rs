@@ -8,9 +8,15 @@
 //! | [`types`] | words every room uses: `Vrid`, `Priority`, `Family`, `IpPrefix`, `MacAddr`, `Instant` |
 //! | [`syntax`] | what a configuration looks like: spans, diagnostics, lexer, parser, TOML into the same `Tree`, keyword tables |
 //! | [`vrrp`] | the protocol as arithmetic: packet, checksum, auth, receive checks, state machine, announcements, settings, stats |
+//! | [`check`] | health checks: one file a checker with its settings and its dialogue, and their schedule |
+//! | [`lvs`] | what the balancer should contain: settings, health and quorum, plan = desired − actual |
 
 pub mod types;
 
 pub mod syntax;
 
 pub mod vrrp;
+
+pub mod check;
+
+pub mod lvs;

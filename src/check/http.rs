@@ -1,0 +1,448 @@
+//! `HTTP_GET` and `SSL_GET`: a page asked for as keepalived asks, its status, its digest. One conversation is one URL.
+//!
+//! The client is our own because the digest is that of the bytes after the header *as they were sent* (genhash prints the same):
+//! a library that takes chunks apart would find another.
+
+use super::dialogue::{Dialogue, Failure, Step};
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Most bytes of a header.
+const HEADER_LIMIT: usize = 64 * 1024;
+
+/// `HTTP_GET`, `SSL_GET`.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Settings {
+    /// Over TLS (`SSL_GET`).
+    pub tls: bool,
+    /// `url` blocks, at least one.
+    pub urls: Vec<Url>,
+    /// `http_protocol`.
+    pub protocol: Protocol,
+    /// `enable_sni`, `sni_name`: the name to ask for in the TLS greeting.
+    pub sni: Option<String>,
+    /// `fast_recovery`: the next URL at once while the checker is down or has not run.
+    pub fast_recovery: bool,
+    /// The `SSL` block's `ca`: then the server's certificate is verified.
+    pub ca: Option<String>,
+}
+
+/// One `url` block.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Url {
+    /// `path`.
+    pub path: String,
+    /// `digest`: MD5 of the body as sent.
+    pub digest: Option<[u8; 16]>,
+    /// `status_code`: ranges, both ends included (200-299).
+    pub status: Vec<(u16, u16)>,
+    /// `virtualhost` of the url, the checker, the real or the virtual server.
+    pub virtualhost: Option<String>,
+    /// `regex`.
+    pub regex: Option<Regex>,
+}
+
+/// Most bytes of a page that an expression is held against.
+const PAGE_LIMIT: usize = 1024 * 1024;
+
+/// `regex` and what belongs to it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Regex {
+    /// The expression, in the language that PCRE2 and the `fancy-regex` crate share.
+    pub pattern: String,
+    /// `regex_options` as letters of an inline group: `i`, `s`, `m`, `x`, `U`.
+    pub flags: String,
+    /// It must match; not so with `regex_no_match`.
+    pub wanted: bool,
+    /// `regex_min_offset`: a match begins here or later, in bytes.
+    pub min: u32,
+    /// `regex_max_offset`: a match begins before here.
+    pub max: Option<u32>,
+}
+
+impl Default for Regex {
+    fn default() -> Self {
+        Self { pattern: String::new(), flags: String::new(), wanted: true, min: 0, max: None }
+    }
+}
+
+impl Regex {
+    /// Ready to match.
+    ///
+    /// # Errors
+    /// Where the expression is wrong.
+    pub fn compile(&self) -> Result<fancy_regex::Regex, String> {
+        let flags = if self.flags.is_empty() { String::new() } else { format!("(?{})", self.flags) };
+        fancy_regex::Regex::new(&format!("{flags}{}", self.pattern)).map_err(|error| error.to_string())
+    }
+
+    /// Whether a page is as wanted. An expression that takes too many steps does not match.
+    fn fits(&self, page: &[u8]) -> bool {
+        let Ok(regex) = self.compile() else { return false };
+        let text = String::from_utf8_lossy(page);
+        let mut from = usize::try_from(self.min).unwrap_or(usize::MAX).min(text.len());
+        while !text.is_char_boundary(from) {
+            from += 1;
+        }
+        let found = regex.find_from_pos(&*text, from).ok().flatten();
+        let matches = found.is_some_and(|found| self.max.is_none_or(|max| (found.start() as u64) < u64::from(max)));
+        matches == self.wanted
+    }
+}
+
+/// `http_protocol`: what stands in the request line, and whether the connection is asked to end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Protocol {
+    /// `1.0`.
+    #[default]
+    V1_0,
+    /// `1.0c`, `1.0C`: with `Connection: close`.
+    V1_0Close,
+    /// `1.1`: with `Connection: close`.
+    V1_1,
+}
+
+/// What one conversation is about.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The request's bytes.
+    bytes: Vec<u8>,
+    status: Vec<(u16, u16)>,
+    digest: Option<[u8; 16]>,
+    regex: Option<Regex>,
+}
+
+impl Request {
+    /// The request for `url` on a server at `address` and `port`, as keepalived 2.2.7 words it.
+    pub fn new(settings: &Settings, url: &Url, address: IpAddr, port: u16) -> Self {
+        let host = url.virtualhost.clone().unwrap_or_else(|| match address {
+            IpAddr::V4(address) => format!("{address}:{port}"),
+            IpAddr::V6(address) => format!("[{address}]:{port}"),
+        });
+        let (version, close) = match settings.protocol {
+            Protocol::V1_0 => ("1.0", ""),
+            Protocol::V1_0Close => ("1.0", "Connection: close\r\n"),
+            Protocol::V1_1 => ("1.1", "Connection: close\r\n"),
+        };
+        let bytes = format!("GET {} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {host}\r\n\r\n", url.path).into_bytes();
+        Self { bytes, status: url.status.clone(), digest: url.digest, regex: url.regex.clone() }
+    }
+}
+
+/// The part of the answer that is being read.
+#[derive(Debug)]
+enum Stage {
+    Header(Vec<u8>),
+    Body { status: u16, left: Option<u64>, digest: Option<Md5>, page: Vec<u8> },
+    Over,
+}
+
+/// The conversation.
+#[derive(Debug)]
+pub struct Http {
+    request: Request,
+    stage: Stage,
+}
+
+impl Http {
+    /// A new one.
+    pub const fn new(request: Request) -> Self {
+        Self { request, stage: Stage::Header(Vec::new()) }
+    }
+
+    /// Reads the header when it is whole; answers the body bytes that came with it.
+    fn header(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        let Stage::Header(pending) = &mut self.stage else { return Ok(None) };
+        let Some((end, body)) = header_end(pending) else {
+            return if pending.len() > HEADER_LIMIT { Err(Failure::TooLong(HEADER_LIMIT)) } else { Ok(None) };
+        };
+        let head = String::from_utf8_lossy(pending.get(..end).unwrap_or_default()).into_owned();
+        let rest = pending.split_off(body);
+        let status = status_code(&head).ok_or(Failure::Malformed("no HTTP status line"))?;
+        let digest = self.request.digest.map(|_| Md5::new());
+        self.stage = Stage::Body { status, left: content_length(&head), digest, page: Vec::new() };
+        Ok(Some(rest))
+    }
+
+    /// Takes body bytes; the verdict once all are there.
+    fn body(&mut self, bytes: &[u8]) -> Step {
+        let Stage::Body { left, digest, page, .. } = &mut self.stage else { return Step::Read };
+        let bytes = match left {
+            Some(left) => {
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left = left.saturating_sub(taken as u64);
+                bytes.get(..taken).unwrap_or_default()
+            }
+            None => bytes,
+        };
+        if let Some(digest) = digest {
+            digest.update(bytes);
+        }
+        if self.request.regex.is_some() {
+            let room = PAGE_LIMIT.saturating_sub(page.len()).min(bytes.len());
+            page.extend_from_slice(bytes.get(..room).unwrap_or_default());
+        }
+        if *left == Some(0) { self.verdict() } else { Step::Read }
+    }
+
+    fn verdict(&mut self) -> Step {
+        let Stage::Body { status, digest, page, .. } = std::mem::replace(&mut self.stage, Stage::Over) else {
+            return Step::Done(Err(Failure::ClosedEarly));
+        };
+        if !self.request.status.iter().any(|(first, last)| (*first..=*last).contains(&status)) {
+            return Step::Done(Err(Failure::Status(status)));
+        }
+        if let (Some(digest), Some(wanted)) = (digest, self.request.digest) {
+            let got: [u8; 16] = digest.finalize().into();
+            if got != wanted {
+                return Step::Done(Err(Failure::Digest(hex(&got))));
+            }
+        }
+        if self.request.regex.as_ref().is_some_and(|regex| !regex.fits(&page)) {
+            return Step::Done(Err(Failure::Regex));
+        }
+        Step::Done(Ok(()))
+    }
+}
+
+impl Dialogue for Http {
+    fn connected(&mut self) -> Step {
+        Step::Send(std::mem::take(&mut self.request.bytes))
+    }
+
+    fn received(&mut self, bytes: &[u8]) -> Step {
+        match &mut self.stage {
+            Stage::Header(pending) => {
+                pending.extend_from_slice(bytes);
+                match self.header() {
+                    Ok(Some(rest)) => self.body(&rest),
+                    Ok(None) => Step::Read,
+                    Err(failure) => Step::Done(Err(failure)),
+                }
+            }
+            Stage::Body { .. } => self.body(bytes),
+            Stage::Over => Step::Done(Err(Failure::ClosedEarly)),
+        }
+    }
+
+    fn closed(&mut self) -> Step {
+        match &self.stage {
+            Stage::Header(_) => Step::Done(Err(Failure::ClosedEarly)),
+            Stage::Body { .. } | Stage::Over => self.verdict(),
+        }
+    }
+}
+
+/// The header's length and where the body begins; some servers end lines with LF alone.
+fn header_end(bytes: &[u8]) -> Option<(usize, usize)> {
+    let crlf = bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| (at, at + 4));
+    let lf = bytes.windows(2).position(|two| two == b"\n\n").map(|at| (at, at + 2));
+    match (crlf, lf) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// `HTTP/1.1 200 OK` -> 200, leniently: the reason may be missing.
+fn status_code(head: &str) -> Option<u16> {
+    let mut words = head.lines().next()?.split_ascii_whitespace();
+    words.next().filter(|word| word.starts_with("HTTP/"))?;
+    words.next().filter(|word| word.len() == 3)?.parse().ok()
+}
+
+fn content_length(head: &str) -> Option<u64> {
+    head.lines().skip(1).find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        if name.trim().eq_ignore_ascii_case("content-length") { value.trim().parse().ok() } else { None }
+    })
+}
+
+/// Lower-case hex digits, as genhash prints them.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// 32 hex digits.
+pub fn digest_of(text: &str) -> Option<[u8; 16]> {
+    let mut digest = [0; 16];
+    if text.len() != 32 || !text.is_ascii() {
+        return None;
+    }
+    for (at, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// Which URL is next: one after another, and after a failure only the failed one until it works (runtime behaviour of keepalived 2.2.7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Round {
+    next: usize,
+    failed: Option<usize>,
+}
+
+/// What a URL's result means for its checker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// More URLs to check before the checker knows.
+    Next,
+    /// All of them are fine.
+    AllFine,
+    /// This one is not.
+    Failed,
+}
+
+impl Round {
+    /// Index of the URL to check now.
+    pub const fn url(&self) -> usize {
+        match self.failed {
+            Some(failed) => failed,
+            None => self.next,
+        }
+    }
+
+    /// The current URL answered.
+    pub fn ended(&mut self, urls: usize, success: bool) -> Progress {
+        match (success, self.failed) {
+            (false, _) => {
+                self.failed = Some(self.url());
+                Progress::Failed
+            }
+            (true, Some(_)) => {
+                // It works again: all of them, from the first.
+                self.failed = None;
+                self.next = 0;
+                if urls <= 1 { Progress::AllFine } else { Progress::Next }
+            }
+            (true, None) if self.next + 1 < urls => {
+                self.next += 1;
+                Progress::Next
+            }
+            (true, None) => {
+                self.next = 0;
+                Progress::AllFine
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn settings() -> Settings {
+        Settings { tls: false, urls: vec![url(None)], protocol: Protocol::V1_0, sni: None, fast_recovery: false, ca: None }
+    }
+
+    fn url(digest: Option<&str>) -> Url {
+        Url {
+            path: "/".to_owned(),
+            digest: digest.map(|text| digest_of(text).unwrap()),
+            status: vec![(200, 299)],
+            virtualhost: None,
+            regex: None,
+        }
+    }
+
+    fn http(digest: Option<&str>) -> Http {
+        Http::new(Request::new(&settings(), &url(digest), "127.0.0.3".parse().unwrap(), 80))
+    }
+
+    const HELLO: &str = "5d41402abc4b2a76b9719d911017c592";
+
+    #[test]
+    fn the_request_is_the_originals() {
+        let sent = b"GET / HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nHost: 127.0.0.3:80\r\n\r\n".to_vec();
+        assert_eq!(http(None).connected(), Step::Send(sent));
+    }
+
+    #[test]
+    fn a_page_is_judged_at_its_end_of_file_or_length() {
+        let mut check = http(Some(HELLO));
+        assert_eq!(check.received(b"HTTP/1.0 200 OK\r\n\r\nhel"), Step::Read);
+        assert_eq!(check.received(b"lo"), Step::Read);
+        assert_eq!(check.closed(), Step::Done(Ok(())));
+        let mut check = http(Some(HELLO));
+        assert_eq!(check.received(b"HTTP/1.1 204\nContent-Length: 5\n\nhello and more"), Step::Done(Ok(())));
+    }
+
+    #[test]
+    fn a_wrong_status_and_a_wrong_digest_fail() {
+        let mut check = http(None);
+        let Step::Read = check.received(b"HTTP/1.0 404 Not Found\r\n\r\n") else { panic!("read on") };
+        assert_eq!(check.closed(), Step::Done(Err(Failure::Status(404))));
+        let mut check = http(Some("00000000000000000000000000000000"));
+        assert_eq!(check.received(b"HTTP/1.0 200\r\nContent-length:5\r\n\r\nhello"), Step::Done(Err(Failure::Digest(HELLO.to_owned()))));
+    }
+
+    #[test]
+    fn chunks_count_as_they_were_sent() {
+        let mut check = http(Some("9a1b3d3c8c8d9a3a8a8c3a9a3a8a8c3a"));
+        check.received(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n");
+        let Step::Done(Err(Failure::Digest(got))) = check.closed() else { panic!("done") };
+        assert_eq!(got, hex(&<[u8; 16]>::from(Md5::digest(b"5\r\nhello\r\n0\r\n\r\n"))));
+    }
+
+    #[test]
+    fn no_status_line_or_no_header_end_fails() {
+        assert_eq!(http(None).received(b"SSH-2.0-x\r\n\r\n"), Step::Done(Err(Failure::Malformed("no HTTP status line"))));
+        assert_eq!(http(None).closed(), Step::Done(Err(Failure::ClosedEarly)));
+        assert_eq!(http(None).received(&vec![b'a'; HEADER_LIMIT + 1]), Step::Done(Err(Failure::TooLong(HEADER_LIMIT))));
+    }
+
+    #[test]
+    fn a_failed_url_is_retried_alone_then_all_are_checked() {
+        let mut round = Round::default();
+        assert_eq!(round.ended(3, true), Progress::Next);
+        assert_eq!(round.ended(3, false), Progress::Failed);
+        assert_eq!(round.url(), 1);
+        assert_eq!(round.ended(3, true), Progress::Next);
+        assert_eq!(round.url(), 0);
+        assert_eq!([round.ended(3, true), round.ended(3, true), round.ended(3, true)], [Progress::Next, Progress::Next, Progress::AllFine]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(chunks: Vec<Vec<u8>>, prefix in prop::bool::ANY) {
+            let mut check = http(Some(HELLO));
+            check.connected();
+            if prefix { check.received(b"HTTP/1.0 200 OK\r\n"); }
+            for chunk in chunks { check.received(&chunk); }
+            check.closed();
+        }
+
+        #[test]
+        fn the_verdict_does_not_depend_on_how_the_answer_was_cut(cuts in prop::collection::vec(0usize..60, 0..6)) {
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nServer: x\r\n\r\nhello";
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(answer.len())).collect();
+            cuts.extend([0, answer.len()]);
+            cuts.sort_unstable();
+            let mut check = http(Some(HELLO));
+            let mut last = Step::Read;
+            for pair in cuts.windows(2) {
+                if last == Step::Read { last = check.received(&answer[pair[0]..pair[1]]); }
+            }
+            prop_assert_eq!(last, Step::Done(Ok(())));
+        }
+    }
+
+    #[test]
+    fn an_expression_is_held_against_the_page() {
+        let fits = |pattern: &str, change: fn(&mut Regex)| {
+            let mut regex = Regex { pattern: pattern.to_owned(), ..Regex::default() };
+            change(&mut regex);
+            regex.fits(b"hello World \xff end")
+        };
+        assert!(fits("hel+o W", |_| {}));
+        assert!(!fits("hel+o w", |_| {}));
+        assert!(fits("hel+o w", |regex| regex.flags.push('i')));
+        assert!(fits("o(?= W)", |_| {}), "look-around as PCRE2 has it");
+        assert!(!fits("hello", |regex| regex.min = 1));
+        assert!(!fits("World", |regex| regex.max = Some(6)));
+        assert!(fits("World", |regex| regex.max = Some(7)));
+        assert!(fits("gone", |regex| regex.wanted = false));
+        assert!(Regex { pattern: "(".to_owned(), ..Regex::default() }.compile().is_err());
+    }
+}

@@ -1,0 +1,211 @@
+//! When a checker runs and when its results count: warm-up, retries, the delay loop (runtime behaviour of keepalived 2.2.7).
+
+use super::settings::Timing;
+use crate::types::Instant;
+use std::time::Duration;
+
+/// Where one checker stands. It holds its deadline; nobody has to cancel a timer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Schedule {
+    up: bool,
+    has_run: bool,
+    failures: u32,
+    due: Option<Instant>,
+    /// When the running, or else the last, check was due.
+    begun: Instant,
+}
+
+/// What a result changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Nothing: as before.
+    None,
+    /// A first success of a checker that was taken for up already.
+    FirstSuccess,
+    /// Failed, but it is tried again.
+    Forgiven,
+    /// Down now, after so many retries (0: at once).
+    WentDown {
+        /// Retries that failed too.
+        retries: u32,
+    },
+    /// Up again.
+    CameUp,
+}
+
+impl Schedule {
+    /// A checker that starts: `up` unless `alpha`. `position` in 0.0..1.0 spreads the first checks over the warm-up. Without a
+    /// warm-up the first check is due at once, else a second and the spread later, as the original.
+    pub fn start(now: Instant, timing: &Timing, alpha: bool, position: f64) -> Self {
+        let first = if timing.warmup.is_zero() {
+            Duration::ZERO
+        } else {
+            timing.warmup.min(Duration::from_secs(1)) + timing.warmup.mul_f64(position.clamp(0.0, 1.0))
+        };
+        // A failing first check is decisive: the retries count as used up.
+        Self { up: !alpha, has_run: false, failures: timing.retry, due: Some(now + first), begun: now + first }
+    }
+
+    /// Whether its server passes this check.
+    pub const fn is_up(&self) -> bool {
+        self.up
+    }
+
+    /// Whether it has ever run.
+    pub const fn has_run(&self) -> bool {
+        self.has_run
+    }
+
+    /// Failures since the last success that were forgiven.
+    pub const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// When the next check is due; nothing while one runs.
+    pub const fn deadline(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// A check has begun.
+    pub const fn begun(&mut self) {
+        if let Some(due) = self.due.take() {
+            self.begun = due;
+        }
+    }
+
+    /// Takes up where a predecessor left off.
+    pub const fn resume(&mut self, up: bool) {
+        self.up = up;
+        self.has_run = true;
+        self.failures = 0;
+    }
+
+    /// The next check after this pause: counted from when this one was due, so that neither its duration nor our lateness
+    /// stretches the rhythm; from its end when it took as long as half the pause.
+    fn next(&self, now: Instant, pause: Duration) -> Instant {
+        if now.since(self.begun) < pause / 2 { self.begun + pause } else { now + pause }
+    }
+
+    /// A check that goes on for several steps (pages of HTTP_GET) is not over: the next step comes after this pause.
+    pub fn goes_on(&mut self, now: Instant, pause: Duration) {
+        self.due = Some(self.next(now, pause));
+    }
+
+    /// A check ended at `now`.
+    pub fn ended(&mut self, now: Instant, timing: &Timing, success: bool) -> Change {
+        let first = !self.has_run;
+        self.has_run = true;
+        if success {
+            self.failures = 0;
+            self.due = Some(self.next(now, timing.delay_loop));
+            return match (self.up, first) {
+                (true, true) => Change::FirstSuccess,
+                (true, false) => Change::None,
+                (false, _) => {
+                    self.up = true;
+                    Change::CameUp
+                }
+            };
+        }
+        if self.up && self.failures < timing.retry {
+            self.failures += 1;
+            self.due = Some(self.next(now, timing.delay_before_retry));
+            return Change::Forgiven;
+        }
+        self.due = Some(self.next(now, timing.delay_loop));
+        if !self.up {
+            return Change::None;
+        }
+        self.up = false;
+        let retries = if first { 0 } else { self.failures };
+        self.failures = 0;
+        Change::WentDown { retries }
+    }
+
+    /// The same checker after a reload: state is kept, the deadline as well.
+    pub fn retimed(&mut self, now: Instant, timing: &Timing) {
+        self.failures = self.failures.min(timing.retry);
+        // A shorter delay counts from now on; a longer one only after the check that is due.
+        self.due = self.due.map(|due| due.min(now + timing.delay_loop));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const T0: Instant = Instant::from_nanos(0);
+
+    fn timing(retry: u32) -> Timing {
+        Timing { delay_loop: Duration::from_secs(6), retry, delay_before_retry: Duration::from_secs(2), warmup: Duration::ZERO }
+    }
+
+    #[test]
+    fn the_first_failure_is_decisive_whatever_retry_says() {
+        let mut schedule = Schedule::start(T0, &timing(3), false, 0.0);
+        assert_eq!(schedule.ended(T0, &timing(3), false), Change::WentDown { retries: 0 });
+    }
+
+    #[test]
+    fn retries_come_after_delay_before_retry_then_the_server_is_down() {
+        let timing = timing(2);
+        let mut schedule = Schedule::start(T0, &timing, false, 0.0);
+        assert_eq!(schedule.ended(T0, &timing, true), Change::FirstSuccess);
+        assert_eq!(schedule.deadline(), Some(T0 + Duration::from_secs(6)));
+        assert_eq!(schedule.ended(T0, &timing, false), Change::Forgiven);
+        assert_eq!(schedule.deadline(), Some(T0 + Duration::from_secs(2)));
+        assert_eq!(schedule.ended(T0, &timing, false), Change::Forgiven);
+        assert_eq!(schedule.ended(T0, &timing, false), Change::WentDown { retries: 2 });
+        assert_eq!(schedule.ended(T0, &timing, false), Change::None);
+        assert_eq!(schedule.deadline(), Some(T0 + Duration::from_secs(6)));
+        assert_eq!(schedule.ended(T0, &timing, true), Change::CameUp);
+    }
+
+    #[test]
+    fn the_rhythm_is_not_stretched_by_the_checks_themselves() {
+        let timing = timing(1);
+        let mut schedule = Schedule::start(T0, &timing, false, 0.0);
+        schedule.begun();
+        schedule.ended(T0 + Duration::from_millis(70), &timing, true);
+        assert_eq!(schedule.deadline(), Some(T0 + Duration::from_secs(6)));
+        schedule.begun();
+        let late = T0 + Duration::from_secs(11);
+        schedule.ended(late, &timing, true);
+        assert_eq!(schedule.deadline(), Some(late + Duration::from_secs(6)), "a check of five seconds gets its whole pause");
+    }
+
+    #[test]
+    fn alpha_is_down_until_the_first_success() {
+        let mut schedule = Schedule::start(T0, &timing(1), true, 0.0);
+        assert!(!schedule.is_up());
+        assert_eq!(schedule.ended(T0, &timing(1), false), Change::None);
+        assert_eq!(schedule.ended(T0, &timing(1), true), Change::CameUp);
+    }
+
+    proptest! {
+        #[test]
+        fn down_needs_retry_failures_in_a_row_and_up_one_success(results: Vec<bool>, retry in 0u32..4) {
+            let timing = timing(retry);
+            let mut schedule = Schedule::start(T0, &timing, false, 0.0);
+            let (mut row, mut expect_up, mut first) = (0, true, true);
+            for success in results {
+                schedule.begun();
+                prop_assert_eq!(schedule.deadline(), None);
+                schedule.ended(T0, &timing, success);
+                row = if success { 0 } else { row + 1 };
+                expect_up = success || (expect_up && !first && row <= retry);
+                first = false;
+                prop_assert_eq!(schedule.is_up(), expect_up);
+                prop_assert!(schedule.deadline().is_some());
+            }
+        }
+
+        #[test]
+        fn first_checks_are_spread_over_the_warm_up(position in 0.0f64..1.0, warmup in 1u64..100) {
+            let timing = Timing { warmup: Duration::from_secs(warmup), ..timing(1) };
+            let due = Schedule::start(T0, &timing, false, position).deadline().unwrap().since(T0);
+            prop_assert!(due >= Duration::from_secs(1) && due <= Duration::from_secs(1 + warmup));
+        }
+    }
+}

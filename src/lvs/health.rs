@@ -1,0 +1,298 @@
+//! From checkers' results to what a virtual server's table should hold: live servers, quorum with hysteresis, the sorry server.
+
+use super::notice::Notice;
+use super::settings::{RealServer, VirtualServer};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Largest weight (keepalived.conf(5)); the kernel's is an `int`.
+const WEIGHT_MAX: i64 = 2_147_483_647;
+
+/// Health of one virtual server and of its real servers.
+#[derive(Clone, Debug)]
+pub struct Health {
+    settings: Arc<VirtualServer>,
+    servers: Vec<Server>,
+    quorum: bool,
+    started: bool,
+}
+
+/// Health of one real server.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Server {
+    /// Checkers that fail now, by their place in the block.
+    failing: BTreeSet<usize>,
+    /// What checkers add to the configured weight, by their place.
+    deltas: Vec<(usize, i64)>,
+}
+
+impl Server {
+    fn is_up(&self) -> bool {
+        self.failing.is_empty()
+    }
+
+    fn weight(&self, settings: &RealServer) -> i64 {
+        let sum: i64 = self.deltas.iter().map(|(_, delta)| *delta).sum();
+        (i64::from(settings.weight) + sum).clamp(0, WEIGHT_MAX)
+    }
+}
+
+/// What the table should hold of one server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// Not there.
+    Absent,
+    /// There with this weight.
+    Present(i64),
+}
+
+impl Health {
+    /// All servers up, but those with a checker that is down at start (`alpha`).
+    pub fn new(settings: Arc<VirtualServer>) -> Self {
+        let servers = settings
+            .real_servers
+            .iter()
+            .map(|server| Server {
+                failing: server.checkers.iter().enumerate().filter(|(_, checker)| checker.alpha).map(|(at, _)| at).collect(),
+                deltas: Vec::new(),
+            })
+            .collect();
+        Self { settings, servers, quorum: false, started: false }
+    }
+
+    /// Its settings.
+    pub const fn settings(&self) -> &Arc<VirtualServer> {
+        &self.settings
+    }
+
+    /// Whether the quorum holds.
+    pub const fn has_quorum(&self) -> bool {
+        self.quorum
+    }
+
+    /// Whether a real server is up.
+    pub fn is_up(&self, server: usize) -> bool {
+        self.servers.get(server).is_some_and(Server::is_up)
+    }
+
+    /// Its weight with what checkers add; 0 for one that does not exist.
+    pub fn weight(&self, server: usize) -> i64 {
+        self.pair(server).map_or(0, |(settings, server)| server.weight(settings))
+    }
+
+    /// Number of its checkers that fail.
+    pub fn failing(&self, server: usize) -> usize {
+        self.servers.get(server).map_or(0, |server| server.failing.len())
+    }
+
+    /// Sum of the weights of live servers.
+    pub fn live_weight(&self) -> i64 {
+        self.settings
+            .real_servers
+            .iter()
+            .zip(&self.servers)
+            .filter(|(_, server)| server.is_up())
+            .map(|(settings, server)| server.weight(settings))
+            .sum()
+    }
+
+    /// Works out the first quorum. Call once, before results.
+    pub fn start(&mut self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        self.weigh(&mut notices);
+        self.started = true;
+        notices
+    }
+
+    /// A checker's word changed; before the start it only says where things stand.
+    pub fn checker_changed(&mut self, server: usize, checker: usize, up: bool) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let Some(state) = self.servers.get_mut(server) else { return notices };
+        let before = state.is_up();
+        if up {
+            state.failing.remove(&checker);
+        } else {
+            state.failing.insert(checker);
+        }
+        let after = state.is_up();
+        if before != after && self.started {
+            notices.extend(self.server_notice(server, after));
+            self.weigh(&mut notices);
+        }
+        notices
+    }
+
+    /// A checker asks for another weight: `delta` on top of the configured one; deltas of several checkers add up.
+    pub fn weight_changed(&mut self, server: usize, checker: usize, delta: i64) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let from = self.weight(server);
+        let Some(state) = self.servers.get_mut(server) else { return notices };
+        state.deltas.retain(|(at, _)| *at != checker);
+        if delta != 0 {
+            state.deltas.push((checker, delta));
+        }
+        let to = self.weight(server);
+        if from != to {
+            notices.extend(self.weight_notice(server, from, to));
+            self.weigh(&mut notices);
+        }
+        notices
+    }
+
+    /// The settings after a reload: servers that are in both keep their state, matched by address and port; their checkers by what they are.
+    pub fn reloaded(&mut self, settings: Arc<VirtualServer>) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let old_settings = std::mem::replace(&mut self.settings, settings);
+        let fresh = Self::new(self.settings.clone()).servers;
+        let old = std::mem::replace(&mut self.servers, fresh);
+        let pairs: Vec<(&RealServer, Server)> = old_settings.real_servers.iter().zip(old).collect();
+        for (before, state) in &pairs {
+            let at = self.settings.real_servers.iter().position(|server| server.key() == before.key());
+            match at {
+                Some(at) => self.take_over(at, before, state, &mut notices),
+                None => {
+                    let (server, of) = (old_settings.name_of(before), old_settings.to_string());
+                    notices.push(Notice::Gone { server: server.clone() });
+                    notices.push(Notice::Server { server, of, up: false, inhibit: false });
+                }
+            }
+        }
+        self.weigh(&mut notices);
+        notices
+    }
+
+    /// Places of all real servers, in order, and of the sorry server.
+    pub fn places(&self) -> (Vec<Place>, Option<Place>) {
+        let sorry_serves = self.settings.sorry.is_some() && !self.quorum;
+        let servers = self
+            .settings
+            .real_servers
+            .iter()
+            .zip(&self.servers)
+            .map(|(settings, server)| match (server.is_up() && !sorry_serves, settings.inhibit) {
+                (true, _) => Place::Present(server.weight(settings)),
+                (false, true) => Place::Present(0),
+                (false, false) => Place::Absent,
+            })
+            .collect();
+        let sorry = self.settings.sorry.as_ref().map(|sorry| match (sorry_serves, sorry.inhibit) {
+            (true, _) => Place::Present(1),
+            (false, true) => Place::Present(0),
+            (false, false) => Place::Absent,
+        });
+        (servers, sorry)
+    }
+
+    /// What to say when the daemon stops.
+    pub fn stop(&self) -> Vec<Notice> {
+        let of = self.settings.to_string();
+        let servers = self.settings.real_servers.iter().zip(&self.servers);
+        servers
+            .map(|(settings, server)| Notice::ShutDown {
+                server: self.settings.name_of(settings),
+                of: of.clone(),
+                inhibited: settings.inhibit && !server.is_up(),
+            })
+            .collect()
+    }
+
+    /// `omega`: what goes down because the daemon stops, in order; to be told, not logged.
+    pub fn last_words(&self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        if !self.settings.omega {
+            return notices;
+        }
+        let bound = i64::from(self.settings.quorum) - i64::from(self.settings.hysteresis);
+        let (mut weight, mut quorum) = (self.live_weight(), self.quorum);
+        for (at, (settings, server)) in self.settings.real_servers.iter().zip(&self.servers).enumerate() {
+            if !server.is_up() {
+                continue;
+            }
+            weight -= server.weight(settings);
+            notices.extend(self.server_notice(at, false));
+            if quorum && (weight <= 0 || weight < bound) {
+                quorum = false;
+                notices.push(Notice::Quorum {
+                    of: self.settings.to_string(),
+                    up: false,
+                    quorum: self.settings.quorum,
+                    hysteresis: self.settings.hysteresis,
+                    weight,
+                    start: false,
+                });
+            }
+        }
+        notices
+    }
+
+    fn pair(&self, server: usize) -> Option<(&RealServer, &Server)> {
+        self.settings.real_servers.get(server).zip(self.servers.get(server))
+    }
+
+    fn take_over(&mut self, at: usize, before: &RealServer, state: &Server, notices: &mut Vec<Notice>) {
+        let Some(now) = self.settings.real_servers.get(at).cloned() else { return };
+        // A checker that exists before and after keeps its word; a new one begins as `alpha` says.
+        let place = |old: usize| {
+            let checker = before.checkers.get(old)?;
+            now.checkers.iter().position(|other| other.kind == checker.kind && other.target == checker.target)
+        };
+        let mut fresh = Server::default();
+        for (new, checker) in now.checkers.iter().enumerate() {
+            match before.checkers.iter().position(|other| other.kind == checker.kind && other.target == checker.target) {
+                Some(old) if state.failing.contains(&old) => _ = fresh.failing.insert(new),
+                Some(_) => {}
+                None if checker.alpha => _ = fresh.failing.insert(new),
+                None => {}
+            }
+        }
+        fresh.deltas = state.deltas.iter().filter_map(|(old, delta)| Some((place(*old)?, *delta))).collect();
+        let (was_up, is_up) = (state.is_up(), fresh.is_up());
+        let (from, to) = (state.weight(before), fresh.weight(&now));
+        if let Some(server) = self.servers.get_mut(at) {
+            *server = fresh;
+        }
+        if from != to {
+            notices.extend(self.weight_notice(at, from, to));
+        }
+        if was_up != is_up {
+            notices.extend(self.server_notice(at, is_up));
+        }
+    }
+
+    fn server_notice(&self, server: usize, up: bool) -> Option<Notice> {
+        let (settings, _) = self.pair(server)?;
+        Some(Notice::Server { server: self.settings.name_of(settings), of: self.settings.to_string(), up, inhibit: settings.inhibit })
+    }
+
+    fn weight_notice(&self, server: usize, from: i64, to: i64) -> Option<Notice> {
+        let (settings, state) = self.pair(server)?;
+        Some(Notice::Weight { server: self.settings.name_of(settings), of: self.settings.to_string(), from, to, active: state.is_up() })
+    }
+
+    /// Gained when the live weight reaches quorum + hysteresis, lost below quorum − hysteresis or at none (keepalived.conf(5), `quorum`).
+    fn weigh(&mut self, notices: &mut Vec<Notice>) {
+        let weight = self.live_weight();
+        let (quorum, hysteresis) = (i64::from(self.settings.quorum), i64::from(self.settings.hysteresis));
+        let holds = if self.quorum { weight > 0 && weight >= quorum - hysteresis } else { weight > 0 && weight >= quorum + hysteresis };
+        if holds == self.quorum && self.started {
+            return;
+        }
+        self.quorum = holds;
+        let of = self.settings.to_string();
+        notices.push(Notice::Quorum {
+            of: of.clone(),
+            up: holds,
+            quorum: self.settings.quorum,
+            hysteresis: self.settings.hysteresis,
+            weight,
+            start: !self.started,
+        });
+        if let Some(sorry) = self.settings.sorry.as_ref().filter(|_| self.started || !holds) {
+            notices.push(Notice::Sorry { server: self.settings.name_of_sorry(sorry), of: of.clone(), up: !holds, inhibit: sorry.inhibit });
+            notices.push(Notice::Pool { of, up: holds });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! What the balancer should contain: settings, health and quorum, plan = desired − actual.
+
+pub mod health;
+pub mod name;
+pub mod notice;
+pub mod plan;
+pub mod settings;
+pub mod table;

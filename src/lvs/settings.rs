@@ -1,0 +1,320 @@
+//! What `virtual_server`, `virtual_server_group` and `real_server` blocks were told: right by type, defaults filled in.
+
+use crate::check::Checker;
+use crate::types::{Command, Family};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Transport protocol of a service.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+impl Protocol {
+    /// The number in an IP header.
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::Tcp => 6,
+            Self::Udp => 17,
+            Self::Sctp => 132,
+        }
+    }
+
+    /// By its number.
+    pub const fn from_number(number: u16) -> Option<Self> {
+        match number {
+            6 => Some(Self::Tcp),
+            17 => Some(Self::Udp),
+            132 => Some(Self::Sctp),
+            _ => None,
+        }
+    }
+
+    /// In small letters, as in names.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Sctp => "sctp",
+        }
+    }
+}
+
+/// One `virtual_server` block.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct VirtualServer {
+    /// What clients reach.
+    pub address: Address,
+    /// `protocol`; not used by a firewall mark.
+    pub protocol: Protocol,
+    /// `ip_family`, or that of the addresses.
+    pub family: Family,
+    /// How the kernel schedules.
+    pub service: ServiceSettings,
+    /// `quorum` (1): least weight of live servers; never above the total.
+    pub quorum: u32,
+    /// `hysteresis` (0), below the quorum.
+    pub hysteresis: u32,
+    /// `quorum_up`.
+    pub quorum_up: Option<Command>,
+    /// `quorum_down`.
+    pub quorum_down: Option<Command>,
+    /// `sorry_server`.
+    pub sorry: Option<SorryServer>,
+    /// `alpha`: all down until checked.
+    pub alpha: bool,
+    /// `omega`: quorum_down and notify_down also at the end.
+    pub omega: bool,
+    /// `ha_suspend`: no checks while the address is not on this host.
+    pub ha_suspend: bool,
+    /// `smtp_alert` for the quorum.
+    pub smtp_alert: bool,
+    /// `real_server` blocks, in order, no duplicates.
+    pub real_servers: Vec<RealServer>,
+}
+
+/// What clients reach.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum Address {
+    /// An address and a port (0 with persistence: every port).
+    Socket(IpAddr, u16),
+    /// `fwmark`.
+    Mark(u32),
+    /// `group`: its name, and what it holds.
+    Group(String, Vec<GroupEntry>),
+}
+
+/// One line of a `virtual_server_group`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum GroupEntry {
+    /// One address, a range or a network, at a port.
+    Range {
+        /// First address.
+        first: IpAddr,
+        /// Last address, same family, not before the first.
+        last: IpAddr,
+        /// Port.
+        port: u16,
+    },
+    /// `fwmark N [inet|inet6]`.
+    Mark(u32, Option<Family>),
+}
+
+/// How the kernel schedules a service.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct ServiceSettings {
+    /// `lvs_sched`, `lb_algo` (wlc): the kernel's name, at most 15 bytes.
+    pub scheduler: String,
+    /// `flag-1` to `flag-3`, `sh-port`, `sh-fallback`, `mh-port`, `mh-fallback`, `ops` as IP_VS_SVC_F_* bits, without persistence.
+    pub flags: u32,
+    /// `persistence_timeout` in seconds; nothing is not persistent.
+    pub persistence: Option<u32>,
+    /// `persistence_granularity`: prefix length; the host's when not written.
+    pub granularity: Option<u8>,
+    /// `persistence_engine` (sip), at most 15 bytes.
+    pub engine: Option<String>,
+}
+
+impl Default for ServiceSettings {
+    fn default() -> Self {
+        Self { scheduler: "wlc".to_owned(), flags: 0, persistence: None, granularity: None, engine: None }
+    }
+}
+
+/// IP_VS_SVC_F_* of linux/ip_vs.h.
+pub mod flag {
+    /// Persistent.
+    pub const PERSISTENT: u32 = 0x1;
+    /// Set by the kernel once the service is in its table.
+    pub const HASHED: u32 = 0x2;
+    /// One packet scheduling (`ops`).
+    pub const ONE_PACKET: u32 = 0x4;
+    /// `flag-1`, `sh-fallback`, `mh-fallback`.
+    pub const SCHEDULER_1: u32 = 0x8;
+    /// `flag-2`, `sh-port`, `mh-port`.
+    pub const SCHEDULER_2: u32 = 0x10;
+    /// `flag-3`.
+    pub const SCHEDULER_3: u32 = 0x20;
+}
+
+/// `lvs_method`, `lb_kind`: how a connection reaches a real server.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Forwarding {
+    /// `NAT`.
+    #[default]
+    Nat,
+    /// `DR`.
+    Direct,
+    /// `TUN`.
+    Tunnel(Tunnel),
+}
+
+/// What a tunnel wraps packets in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Tunnel {
+    /// `ipip`.
+    #[default]
+    Ipip,
+    /// `gue port N`.
+    Gue(u16, Checksum),
+    /// `gre`.
+    Gre(Checksum),
+}
+
+/// Checksum of a tunnel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub enum Checksum {
+    /// `nocsum`.
+    #[default]
+    None,
+    /// `csum`.
+    Whole,
+    /// `remcsum` (gue only).
+    Remote,
+}
+
+/// One `real_server` block.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RealServer {
+    /// Where it is.
+    pub address: IpAddr,
+    /// Its port (the virtual server's unless NAT; 0 for a firewall mark).
+    pub port: u16,
+    /// `weight` (1), 0..=2147483647.
+    pub weight: u32,
+    /// `lvs_method` of its own, or the virtual server's.
+    pub forwarding: Forwarding,
+    /// `uthreshold`: connections above which it gets no more; 0 is no limit.
+    pub upper: u32,
+    /// `lthreshold`.
+    pub lower: u32,
+    /// `inhibit_on_failure`: weight 0 instead of removal.
+    pub inhibit: bool,
+    /// `notify_up`.
+    pub notify_up: Option<Command>,
+    /// `notify_down`.
+    pub notify_down: Option<Command>,
+    /// `smtp_alert` (true when nobody says otherwise).
+    pub smtp_alert: bool,
+    /// Its checkers.
+    pub checkers: Vec<Checker>,
+}
+
+impl RealServer {
+    /// A server of weight 1 without checkers.
+    pub const fn new(address: IpAddr, port: u16) -> Self {
+        Self {
+            address,
+            port,
+            weight: 1,
+            forwarding: Forwarding::Nat,
+            upper: 0,
+            lower: 0,
+            inhibit: false,
+            notify_up: None,
+            notify_down: None,
+            smtp_alert: true,
+            checkers: Vec::new(),
+        }
+    }
+
+    /// Identity within its virtual server.
+    pub const fn key(&self) -> (IpAddr, u16) {
+        (self.address, self.port)
+    }
+}
+
+/// `sorry_server`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SorryServer {
+    /// Where it is.
+    pub address: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// `sorry_server_lvs_method`, or the virtual server's.
+    pub forwarding: Forwarding,
+    /// `sorry_server_inhibit`: it stays in the table with weight 0 while it is not wanted.
+    pub inhibit: bool,
+}
+
+impl VirtualServer {
+    /// A server with the defaults of keepalived.conf(5).
+    pub fn new(address: Address, family: Family) -> Self {
+        Self {
+            address,
+            protocol: Protocol::Tcp,
+            family,
+            service: ServiceSettings::default(),
+            quorum: 1,
+            hysteresis: 0,
+            quorum_up: None,
+            quorum_down: None,
+            sorry: None,
+            alpha: false,
+            omega: false,
+            ha_suspend: false,
+            smtp_alert: false,
+            real_servers: Vec::new(),
+        }
+    }
+}
+
+/// `lvs_sync_daemon`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SyncDaemon {
+    /// Interface.
+    pub interface: String,
+    /// `id`, 0..=255.
+    pub id: u8,
+    /// `maxlen`, bytes.
+    pub max_length: Option<u16>,
+    /// `port`.
+    pub port: Option<u16>,
+    /// `ttl`.
+    pub ttl: Option<u8>,
+    /// `group`.
+    pub group: Option<IpAddr>,
+}
+
+/// `lvs_timeouts` in seconds; 0 leaves the kernel's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// `tcp`.
+    pub tcp: u32,
+    /// `tcpfin`.
+    pub tcp_fin: u32,
+    /// `udp`.
+    pub udp: u32,
+}
+
+/// Everything that the checker child is told.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Balancer {
+    /// `virtual_server` blocks, in order; no service belongs to two.
+    pub servers: Vec<std::sync::Arc<VirtualServer>>,
+    /// `lvs_flush`: the whole table is emptied at start.
+    pub flush: bool,
+    /// `lvs_flush_on_stop`.
+    pub flush_on_stop: bool,
+    /// `lvs_timeouts`.
+    pub timeouts: Option<Timeouts>,
+    /// `lvs_sync_daemon`, and the VRRP instance that it follows; without one both halves run.
+    pub sync: Option<(SyncDaemon, Option<String>)>,
+    /// The `SSL` block's `ca`: then servers' certificates are verified (the original loads it and verifies nothing).
+    pub authority_file: Option<String>,
+    /// That file's content, read by the supervisor.
+    pub authority: Option<Vec<u8>>,
+}
+
+impl Balancer {
+    /// Whether there is anything to do.
+    pub fn is_idle(&self) -> bool {
+        self.servers.is_empty() && self.sync.is_none()
+    }
+}

@@ -1,0 +1,167 @@
+//! The balancer's table as values: services, their destinations, and what a virtual server's health makes of them.
+
+use super::health::{Health, Place};
+use super::settings::{Address, Forwarding, GroupEntry, Protocol, ServiceSettings, VirtualServer, flag};
+use crate::types::Family;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// Identity of a service in the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum ServiceKey {
+    /// Protocol, address and port.
+    Socket(Protocol, IpAddr, u16),
+    /// A firewall mark, of a family.
+    Mark(Family, u32),
+}
+
+impl ServiceKey {
+    /// Its address family.
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::Socket(_, address, _) => Family::of(address),
+            Self::Mark(family, _) => *family,
+        }
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(protocol, address, port) => write!(f, "[{address}]:{}:{port}", protocol.word()),
+            Self::Mark(_, mark) => write!(f, "FWM {mark}"),
+        }
+    }
+}
+
+/// How the kernel schedules a service; in the kernel's terms, so that what it says can be compared with what we want.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Service {
+    /// Scheduler.
+    pub scheduler: String,
+    /// IP_VS_SVC_F_* without the kernel's own `HASHED`.
+    pub flags: u32,
+    /// Persistence, in seconds; 0 without.
+    pub timeout: u32,
+    /// Persistence granularity: prefix length.
+    pub granularity: u8,
+    /// Persistence engine.
+    pub engine: Option<String>,
+}
+
+impl Service {
+    fn new(settings: &ServiceSettings, family: Family) -> Self {
+        let persistent = if settings.persistence.is_some() { flag::PERSISTENT } else { 0 };
+        Self {
+            scheduler: settings.scheduler.clone(),
+            flags: settings.flags | persistent,
+            timeout: settings.persistence.unwrap_or(0),
+            granularity: settings.granularity.unwrap_or(family.host_bits()).min(family.host_bits()),
+            engine: settings.engine.clone(),
+        }
+    }
+}
+
+/// Identity of a destination within its service.
+pub type DestinationKey = (IpAddr, u16);
+
+/// How a destination is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Destination {
+    /// Forwarding method.
+    pub forwarding: Forwarding,
+    /// Weight.
+    pub weight: i64,
+    /// Upper connection threshold; 0 is none.
+    pub upper: u32,
+    /// Lower connection threshold.
+    pub lower: u32,
+}
+
+/// One service and what is in it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entry {
+    /// How it is scheduled.
+    pub service: Service,
+    /// Its destinations.
+    pub destinations: BTreeMap<DestinationKey, Destination>,
+}
+
+/// A table, or a part of one.
+pub type Table = BTreeMap<ServiceKey, Entry>;
+
+/// The services of a virtual server: one, or one an address of its group.
+pub fn keys(settings: &VirtualServer) -> Vec<ServiceKey> {
+    match &settings.address {
+        Address::Socket(address, port) => vec![ServiceKey::Socket(settings.protocol, *address, *port)],
+        Address::Mark(mark) => vec![ServiceKey::Mark(settings.family, *mark)],
+        Address::Group(_, entries) => entries.iter().flat_map(|entry| group_keys(settings, entry)).collect(),
+    }
+}
+
+/// Most addresses that one line of a group may stand for.
+pub const RANGE_MAX: u128 = 65_536;
+
+fn group_keys(settings: &VirtualServer, entry: &GroupEntry) -> Vec<ServiceKey> {
+    match entry {
+        GroupEntry::Mark(mark, family) => vec![ServiceKey::Mark(family.unwrap_or(settings.family), *mark)],
+        GroupEntry::Range { first, last, port } => {
+            range(*first, *last).map(|address| ServiceKey::Socket(settings.protocol, address, *port)).collect()
+        }
+    }
+}
+
+/// Every address from `first` to `last`, at most `RANGE_MAX`; only `first` when the families differ.
+pub fn range(first: IpAddr, last: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let number = |address: IpAddr| match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    };
+    let start = number(first);
+    let end = if Family::of(&first) == Family::of(&last) { number(last).max(start) } else { start };
+    let family = Family::of(&first);
+    (start..=end.min(start.saturating_add(RANGE_MAX - 1))).map(move |bits| match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(bits).unwrap_or(u32::MAX))),
+        Family::V6 => IpAddr::V6(Ipv6Addr::from_bits(bits)),
+    })
+}
+
+/// What the table should hold for a virtual server in this health.
+pub fn desired(health: &Health) -> Table {
+    let settings = health.settings();
+    let (places, sorry_place) = health.places();
+    let mut destinations = BTreeMap::new();
+    for (server, place) in settings.real_servers.iter().zip(places) {
+        if let Place::Present(weight) = place {
+            let destination = Destination { forwarding: server.forwarding, weight, upper: server.upper, lower: server.lower };
+            destinations.insert(server.key(), destination);
+        }
+    }
+    if let (Some(sorry), Some(Place::Present(weight))) = (&settings.sorry, sorry_place) {
+        // A real server may be its own sorry server: then the sorry server's word counts while it serves.
+        let destination = Destination { forwarding: sorry.forwarding, weight, upper: 0, lower: 0 };
+        let entry = destinations.entry((sorry.address, sorry.port)).or_insert(destination);
+        if weight > 0 {
+            *entry = destination;
+        }
+    }
+    let entry = |key: &ServiceKey| Entry {
+        service: Service::new(&settings.service, key.family()),
+        destinations: destinations
+            .iter()
+            .map(|(place, destination)| (port_of(key, *place, destination.forwarding), *destination))
+            .collect(),
+    };
+    keys(settings).into_iter().map(|key| (key, entry(&key))).collect()
+}
+
+/// Only NAT changes a port: else the packet arrives at the port that it was sent to, whatever the real server's block says.
+fn port_of(key: &ServiceKey, place: DestinationKey, forwarding: Forwarding) -> DestinationKey {
+    match (key, forwarding) {
+        (_, Forwarding::Nat) => place,
+        (ServiceKey::Socket(_, _, port), Forwarding::Direct | Forwarding::Tunnel(_)) => (place.0, *port),
+        (ServiceKey::Mark(..), Forwarding::Direct | Forwarding::Tunnel(_)) => (place.0, 0),
+    }
+}
