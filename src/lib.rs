@@ -10,6 +10,7 @@
 //! | [`vrrp`] | the protocol as arithmetic: packet, checksum, auth, receive checks, state machine, announcements, settings, stats |
 //! | [`check`] | health checks: one file a checker with its settings and its dialogue, and their schedule |
 //! | [`lvs`] | what the balancer should contain: settings, health and quorum, plan = desired − actual |
+//! | [`config`] | what the words mean together: model, read, validate, diff for reload, dump |
 
 pub mod types;
 
@@ -20,3 +21,5 @@ pub mod vrrp;
 pub mod check;
 
 pub mod lvs;
+
+pub mod config;

@@ -1,0 +1,18 @@
+//! What the words mean together: the validated model, and how it is read, compared and handed out.
+
+mod address;
+pub mod diff;
+mod keywords;
+pub mod lint;
+pub mod load;
+pub mod manual;
+pub mod model;
+mod number;
+#[cfg(test)]
+mod properties;
+mod read;
+
+pub use crate::syntax::diagnostic::Edit;
+pub use crate::syntax::{Diagnostic, Files, Report, Severity, Verdict};
+pub use diff::{diff, vrrp};
+pub use load::{LoadOptions, Loaded, load, load_text};

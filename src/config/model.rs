@@ -1,0 +1,323 @@
+//! The validated configuration: right by type, defaults filled in.
+
+use crate::lvs::settings::Balancer;
+use crate::types::{Command, ScriptUser, Version};
+use crate::vrrp::settings::{Announce, GroupSettings, Settings};
+use crate::vrrp::trackers::file::FileCheck;
+use crate::vrrp::trackers::process::ProcessCheck;
+use crate::vrrp::trackers::script::ScriptCheck;
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Everything that a configuration says.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Config {
+    /// `global_defs` and the root keywords.
+    pub global: Global,
+    /// `vrrp_instance` blocks, in order. Names are unique, keys are unique.
+    pub instances: Vec<Arc<Settings>>,
+    /// `virtual_server` blocks and what else the checker child is told.
+    pub lvs: Balancer,
+    /// `vrrp_sync_group` blocks with at least one member.
+    pub groups: Vec<Arc<GroupSettings>>,
+    /// Tracked objects that something tracks.
+    pub watched: Watched,
+}
+
+/// `vrrp_script`, `track_file` and `vrrp_track_process` blocks; names are unique within a kind.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Watched {
+    /// `vrrp_script`.
+    pub scripts: Vec<Arc<ScriptCheck>>,
+    /// `track_file`.
+    pub files: Vec<Arc<FileCheck>>,
+    /// `vrrp_track_process`.
+    pub processes: Vec<Arc<ProcessCheck>>,
+}
+
+/// What the VRRP child needs: its global settings and instances.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct VrrpConfig {
+    /// Settings of the whole child.
+    pub global: VrrpGlobal,
+    /// Instances.
+    pub instances: Vec<Arc<Settings>>,
+    /// Sync groups.
+    pub groups: Vec<Arc<GroupSettings>>,
+    /// Tracked objects.
+    pub watched: Watched,
+}
+
+/// Settings of the VRRP child that are not of one instance.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct VrrpGlobal {
+    /// `vrrp_startup_delay`, `vrrp_delay_after_boot`: the larger remaining one.
+    pub startup_delay: Duration,
+    /// `nftables [TABLE]`, `nftables_priority`, `nftables_counters`, `nftables_ifindex`.
+    pub firewall: Firewall,
+    /// `dynamic_interfaces`.
+    pub dynamic_interfaces: bool,
+    /// `disable_local_igmp`.
+    pub disable_local_igmp: bool,
+    /// `vrrp_rx_bufs_policy`/`kernel_rx_buf_size` default, bytes.
+    pub rx_buffer: Option<u32>,
+    /// `vrrp_netlink_monitor_rcv_bufs`, bytes.
+    pub monitor_buffer: Option<u32>,
+}
+
+/// How the address of a non-accepting master is shut (`vrrp_strict`, `no_accept`).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Firewall {
+    /// Table name, `keepalived`.
+    pub table: String,
+    /// Chain priority, -1.
+    pub priority: i32,
+    /// Counters in the rules.
+    pub counters: bool,
+}
+
+impl Default for Firewall {
+    fn default() -> Self {
+        Self { table: "keepalived".to_owned(), priority: -1, counters: false }
+    }
+}
+
+/// `global_defs` and the root keywords, defaults filled in.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Global {
+    /// `router_id`; the host's name when not written.
+    pub router_id: Option<String>,
+    /// `default_interface` (eth0).
+    pub default_interface: String,
+    /// `net_namespace`.
+    pub net_namespace: Option<String>,
+    /// `instance` (the daemon's name, not a VRRP instance's).
+    pub instance: Option<String>,
+    /// `use_pid_dir`.
+    pub use_pid_dir: bool,
+    /// `child_wait_time` (5 s).
+    pub child_wait_time: Duration,
+    /// `process_names`.
+    pub process_names: bool,
+    /// `process_name`.
+    pub process_name: Option<String>,
+    /// `vrrp_process_name`.
+    pub vrrp_process_name: Option<String>,
+    /// `checker_process_name`, `lvs_process_name`.
+    pub checker_process_name: Option<String>,
+    /// `umask`, e.g. 0o177.
+    pub umask: Option<u32>,
+    /// `script_user USER [GROUP]`.
+    pub script_user: Option<(String, Option<String>)>,
+    /// `enable_script_security`.
+    pub enable_script_security: bool,
+    /// `reload_check_config [LOGFILE]` was written (a reload is always checked here).
+    pub reload_check_config: Option<String>,
+    /// `reload_time_file`.
+    pub reload_time_file: Option<String>,
+    /// `reload_repeat`.
+    pub reload_repeat: bool,
+    /// `reload_file [PATH]`; without a path it is beside the pid file.
+    pub reload_file: Option<Option<String>>,
+    /// `data_use_instance`.
+    pub data_use_instance: bool,
+    /// `state_dump_file`.
+    pub state_dump_file: Option<String>,
+    /// `stats_dump_file`.
+    pub stats_dump_file: Option<String>,
+    /// `json_dump_file`.
+    pub json_dump_file: Option<String>,
+    /// `notification_email`, `_from`, `smtp_*`.
+    pub mail: Mail,
+    /// FIFOs.
+    pub fifos: Fifos,
+    /// `startup_script`, `startup_script_timeout`.
+    pub startup: OnceScript,
+    /// `shutdown_script`, `shutdown_script_timeout`.
+    pub shutdown: OnceScript,
+    /// What the VRRP child gets.
+    pub vrrp: VrrpGlobal,
+    /// What an instance is that says nothing else; already filled in everywhere, here for those who ask.
+    pub instance_defaults: InstanceDefaults,
+    /// `vrrp_priority` (nice value), -20..=19.
+    pub vrrp_nice: Option<i8>,
+    /// `vrrp_rt_priority`.
+    pub vrrp_rt_priority: Option<u8>,
+    /// `vrrp_rlimit_rttime`, microseconds.
+    pub vrrp_rt_limit: Option<u32>,
+    /// `vrrp_no_swap`.
+    pub vrrp_no_swap: bool,
+    /// `vrrp_cpu_affinity`.
+    pub vrrp_cpu_affinity: Vec<u16>,
+}
+
+impl Default for Global {
+    fn default() -> Self {
+        Self {
+            router_id: None,
+            default_interface: "eth0".to_owned(),
+            net_namespace: None,
+            instance: None,
+            use_pid_dir: false,
+            child_wait_time: Duration::from_secs(5),
+            process_names: false,
+            process_name: None,
+            vrrp_process_name: None,
+            checker_process_name: None,
+            umask: None,
+            script_user: None,
+            enable_script_security: false,
+            reload_check_config: None,
+            reload_time_file: None,
+            reload_repeat: false,
+            reload_file: None,
+            data_use_instance: false,
+            state_dump_file: None,
+            stats_dump_file: None,
+            json_dump_file: None,
+            mail: Mail::default(),
+            fifos: Fifos::default(),
+            startup: OnceScript::default(),
+            shutdown: OnceScript::default(),
+            vrrp: VrrpGlobal::default(),
+            instance_defaults: InstanceDefaults::default(),
+            vrrp_nice: None,
+            vrrp_rt_priority: None,
+            vrrp_rt_limit: None,
+            vrrp_no_swap: false,
+            vrrp_cpu_affinity: Vec::new(),
+        }
+    }
+}
+
+/// `global_defs` settings that hold for every instance that says nothing else.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct InstanceDefaults {
+    /// `vrrp_version`.
+    pub version: Version,
+    /// `vrrp_mcast_group4`.
+    pub group4: Ipv4Addr,
+    /// `vrrp_mcast_group6`.
+    pub group6: Ipv6Addr,
+    /// `vrrp_garp_*`, `vrrp_gna_interval`.
+    pub announce: Announce,
+    /// `vrrp_down_timer_adverts`.
+    pub down_timer_adverts: u8,
+    /// `vrrp_lower_prio_no_advert`.
+    pub lower_prio_no_advert: bool,
+    /// `vrrp_higher_prio_send_advert`.
+    pub higher_prio_send_advert: bool,
+    /// `vrrp_check_unicast_src`.
+    pub check_unicast_src: bool,
+    /// `vrrp_skip_check_adv_addr`.
+    pub skip_check_adv_addr: bool,
+    /// `vrrp_strict`.
+    pub strict: bool,
+    /// `smtp_alert`, when written.
+    pub smtp_alert: Option<bool>,
+    /// `smtp_alert_vrrp`, when written.
+    pub smtp_alert_vrrp: Option<bool>,
+}
+
+impl Default for InstanceDefaults {
+    fn default() -> Self {
+        Self {
+            version: Version::V2,
+            group4: Ipv4Addr::new(224, 0, 0, 18),
+            group6: Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12),
+            announce: Announce::default(),
+            down_timer_adverts: 3,
+            lower_prio_no_advert: false,
+            higher_prio_send_advert: false,
+            check_unicast_src: false,
+            skip_check_adv_addr: false,
+            strict: false,
+            smtp_alert: None,
+            smtp_alert_vrrp: None,
+        }
+    }
+}
+
+/// A script of the daemon's own start or end.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OnceScript {
+    /// What runs.
+    pub command: Option<Command>,
+    /// How long it may take (10 s).
+    pub timeout: Duration,
+}
+
+impl Default for OnceScript {
+    fn default() -> Self {
+        Self { command: None, timeout: Duration::from_secs(10) }
+    }
+}
+
+/// `notify_fifo`, `vrrp_notify_fifo`, `lvs_notify_fifo`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Fifos {
+    /// Hears of everything.
+    pub all: Fifo,
+    /// Hears of instances and groups.
+    pub vrrp: Fifo,
+    /// Hears of virtual and real servers.
+    pub lvs: Fifo,
+    /// `fifo_write_vrrp_states_on_reload`.
+    pub states_on_reload: bool,
+}
+
+/// One notify FIFO.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Fifo {
+    /// Where it is; unused without.
+    pub path: Option<PathBuf>,
+    /// Whose it is.
+    pub owner: Option<ScriptUser>,
+    /// `…_script`: started with the path as its last argument.
+    pub reader: Option<Command>,
+}
+
+/// Where mail would go.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Mail {
+    /// `notification_email`.
+    pub to: Vec<String>,
+    /// `notification_email_from`.
+    pub from: Option<String>,
+    /// `smtp_server HOST [PORT]`.
+    pub server: Option<(String, u16)>,
+    /// `smtp_helo_name`.
+    pub helo: Option<String>,
+    /// `smtp_connect_timeout`, (30 s).
+    pub timeout: Option<Duration>,
+    /// `no_email_faults`.
+    pub no_faults: bool,
+}
+
+/// What a reload changes for the VRRP child: only this crosses the pipe.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct VrrpChanges {
+    /// New global settings, when they differ.
+    pub global: Option<VrrpGlobal>,
+    /// Instances to stop, by name in the running configuration.
+    pub removed: Vec<String>,
+    /// Instances that go on with other settings: their name in the running configuration, and the settings.
+    pub changed: Vec<(String, Arc<Settings>)>,
+    /// Instances to start.
+    pub added: Vec<Arc<Settings>>,
+    /// All sync groups, when any of them changes.
+    pub groups: Option<Vec<Arc<GroupSettings>>>,
+    /// All tracked objects, when any of them changes.
+    pub watched: Option<Watched>,
+}
+
+impl VrrpChanges {
+    /// Whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        let instances = self.removed.is_empty() && self.changed.is_empty() && self.added.is_empty();
+        instances && self.global.is_none() && self.groups.is_none() && self.watched.is_none()
+    }
+}

@@ -1,0 +1,119 @@
+use crate::check::Kind;
+use crate::config::load_text;
+use crate::lvs::settings::{Balancer, Forwarding};
+use crate::lvs::table::keys;
+use std::time::Duration;
+
+fn read(text: &str) -> (Balancer, Vec<String>) {
+    let loaded = load_text(text);
+    (loaded.config.lvs, loaded.report.diagnostics().iter().map(|found| found.message.clone()).collect())
+}
+
+#[test]
+fn the_tutorial_is_read_as_printed() {
+    let (lvs, said) = read(
+        "virtual_server 172.25.254.100 80 {\n delay_loop 6\n lb_algo wrr\n lb_kind DR\n #persistence_timeout 50\n protocol TCP\n\n \
+         real_server 172.25.254.110 80 {\n weight 1\n HTTP_GET {\n url {\n path /\n status_code 200\n }\n connect_timeout 3\n \
+         nb_get_retry 2\n delay_before_retry 2\n }\n }\n}\n",
+    );
+    let server = &lvs.servers[0];
+    assert_eq!(server.to_string(), "[172.25.254.100]:tcp:80");
+    assert_eq!((server.service.scheduler.as_str(), server.real_servers[0].forwarding), ("wrr", Forwarding::Direct));
+    let checker = &server.real_servers[0].checkers[0];
+    let Kind::Http(http) = &checker.kind else { panic!("HTTP_GET") };
+    assert_eq!((http.urls[0].path.as_str(), &http.urls[0].status[..]), ("/", &[(200, 200)][..]));
+    assert_eq!((checker.timing.retry, checker.timing.delay_before_retry), (2, Duration::from_secs(2)));
+    assert_eq!((checker.timing.delay_loop, checker.timing.warmup), (Duration::from_secs(6), Duration::from_secs(6)));
+    assert_eq!(checker.target.connect_timeout, Duration::from_secs(3));
+    assert_eq!(said, ["nb_get_retry is deprecated - please use 'retry'"]);
+}
+
+#[test]
+fn odd_lines_of_tutorials_are_explained_and_the_service_works() {
+    let (lvs, said) = read(
+        "virtual_server 10.0.0.1 443 {\n protocol TCP\n lb_algo rr\n lb_kind DR\n nat_mask 255.255.255.0\n \
+         persistence_timeout 0\n real_server 10.0.0.7 443 {\n }\n real_server 10.0.0.8 443 { }\n}\n",
+    );
+    assert_eq!(lvs.servers[0].real_servers.len(), 2);
+    assert_eq!(lvs.servers[0].service.persistence, None);
+    assert!(said.iter().any(|line| line.contains("nat_mask")), "{said:?}");
+    assert!(said.iter().any(|line| line.contains("outside range [1, 2678400]")), "{said:?}");
+}
+
+#[test]
+fn quorum_and_ports_are_corrected_in_the_originals_words() {
+    let (lvs, said) = read(
+        "virtual_server fwmark 7 {\n lb_algo rr\n lb_kind TUN\n quorum 9\n hysteresis 5\n sorry_server 10.0.0.9 80\n \
+         real_server 10.0.0.4 80 {\n weight 2\n }\n}\n",
+    );
+    let server = &lvs.servers[0];
+    assert_eq!((server.quorum, server.hysteresis, server.real_servers[0].port), (2, 1, 0));
+    for line in [
+        "WARNING - fwmark virtual server FWM 7, real server [10.0.0.4]:none:80 has port specified - clearing",
+        "WARNING - fwmark virtual server FWM 7, sorry server has port specified - port will be ignored",
+        "Warning - quorum 9 for FWM 7 exceeds total weight of real servers 2, reducing quorum to 2",
+        "Virtual server FWM 7: hysteresis 5 >= quorum 2; setting hysteresis to 1",
+    ] {
+        assert!(said.iter().any(|other| other == line), "{line}: {said:?}");
+    }
+}
+
+#[test]
+fn groups_are_ranges_networks_and_marks() {
+    let (lvs, said) = read(
+        "virtual_server_group G1 {\n 10.9.9.1 80\n 10.9.9.2-4 81\n 10.9.10.0/30 82\n fwmark 5\n}\n\
+         virtual_server group G1 {\n protocol TCP\n lb_algo sh\n lb_kind NAT\n real_server 127.0.0.4 81 {\n TCP_CHECK {\n }\n }\n}\n",
+    );
+    assert_eq!(said, Vec::<String>::new());
+    assert_eq!(keys(&lvs.servers[0]).len(), 1 + 3 + 4 + 1);
+}
+
+#[test]
+fn the_same_service_twice_is_refused() {
+    let one = "virtual_server 10.0.0.1 80 {\n protocol TCP\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.4 80 {\n }\n}\n";
+    let (lvs, said) = read(&format!("{one}{one}"));
+    assert_eq!((lvs.servers.len(), said.len()), (1, 1), "{said:?}");
+}
+
+#[test]
+fn the_sync_daemon_of_an_instance_has_its_number() {
+    let instance = "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n lvs_sync_daemon_interface eth1\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n";
+    let (lvs, _) = read(instance);
+    let (daemon, follows) = lvs.sync.unwrap();
+    assert_eq!((daemon.interface.as_str(), daemon.id, follows.as_deref()), ("eth1", 51, Some("VI_1")));
+    let (lvs, _) = read(&format!("global_defs {{\n lvs_sync_daemon eth0 inst VI_1 id 9 ttl 3\n}}\n{instance}"));
+    let (daemon, follows) = lvs.sync.unwrap();
+    assert_eq!((daemon.interface.as_str(), daemon.id, daemon.ttl, follows.as_deref()), ("eth0", 9, Some(3), Some("VI_1")));
+}
+
+#[test]
+fn relics_are_warnings_that_say_what_they_were() {
+    let loaded = load_text(
+        "virtual_server 10.0.0.1 80 {\n lb_algo rr\n lb_kind NAT\n nat_mask 255.255.255.0\n persistence_timeout 0\n protocol TCP\n real_server 10.0.0.2 80 {\n connect_port 80\n }\n}\n",
+    );
+    assert!(!loaded.report.refuses_reload(), "{:?}", loaded.report.diagnostics());
+    let said: Vec<_> = loaded.report.diagnostics().iter().map(|found| found.message.clone()).collect();
+    assert!(said.iter().any(|line| line.starts_with("'nat_mask' is ignored: netmask of NAT")), "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("'connect_port' is ignored: it belongs in the checker's block")), "{said:?}");
+}
+
+#[test]
+fn scripts_files_and_hosts_are_checkers() {
+    let (lvs, said) = read(
+        "track_file load {\n file /run/load\n weight 3 reverse\n}\n\
+         virtual_server 10.0.0.1 25 {\n lb_algo rr\n lb_kind DR\n protocol TCP\n delay_loop 7\n quorum_down \"/q down\" nobody\n \
+         real_server 10.0.0.2 25 {\n notify_down /down\n MISC_CHECK {\n misc_path \"/m 'a b'\"\n misc_dynamic\n user nobody\n }\n \
+         FILE_CHECK {\n track_file load\n }\n SMTP_CHECK {\n host {\n connect_ip 10.0.0.8\n connect_timeout 2\n }\n host {\n connect_port 587\n }\n helo_name me\n retry 4\n }\n }\n}\n",
+    );
+    assert_eq!(said, Vec::<String>::new());
+    let server = &lvs.servers[0];
+    assert_eq!(server.quorum_down.as_ref().unwrap().to_string(), "'/q' 'down'");
+    let real = &server.real_servers[0];
+    assert_eq!(real.notify_down.as_ref().unwrap().to_string(), "'/down'");
+    let Kind::Misc(script) = &real.checkers[0].kind else { panic!("{:?}", real.checkers) };
+    assert_eq!((script.command.to_string().as_str(), script.timeout, script.dynamic), ("'/m' 'a b'", Duration::from_secs(7), true));
+    assert!(matches!(&real.checkers[1].kind, Kind::File(file) if file.name == "load" && file.weight == -3));
+    let [_, _, one, two] = real.checkers.as_slice() else { panic!("{:?}", real.checkers) };
+    assert_eq!((one.target.address.to_string().as_str(), one.target.port, one.timing.retry), ("10.0.0.8", 25, 4));
+    assert_eq!((two.target.address.to_string().as_str(), two.target.port, two.timing.retry), ("10.0.0.2", 587, 4));
+}

@@ -1,0 +1,163 @@
+//! `virtual_server` and all in it: keywords into drafts, drafts into settings.
+
+pub(crate) mod checker;
+pub(crate) mod finish;
+pub(crate) mod server;
+pub(crate) mod times;
+
+use super::{Line, Reader};
+use crate::config::number;
+use crate::lvs::settings::{GroupEntry, SyncDaemon, Timeouts};
+use crate::syntax::{Complaint, Span};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// What has been read of the balancer so far.
+#[derive(Default)]
+pub(crate) struct Drafts {
+    /// `virtual_server_group` blocks, by name.
+    pub(super) groups: HashMap<String, Vec<GroupEntry>>,
+    /// Finished `virtual_server` blocks.
+    pub(super) servers: Vec<server::Draft>,
+    /// The block being read.
+    pub(super) server: Option<server::Draft>,
+    /// The `real_server` block being read.
+    pub(super) real: Option<server::Real>,
+    /// The checker block being read.
+    pub(super) checker: Option<checker::Draft>,
+    /// The `url` block being read.
+    pub(super) url: Option<checker::Url>,
+    pub(super) flush: bool,
+    pub(super) flush_on_stop: bool,
+    pub(super) log_all: bool,
+    pub(super) timeouts: Option<Timeouts>,
+    pub(super) sync: Option<(SyncDaemon, Option<String>)>,
+    /// Its `id` was written.
+    pub(super) sync_id: bool,
+    pub(super) authority: Option<String>,
+}
+
+const LEFT_OUT: &str = "the line is left out";
+
+/// `ADDRESS [PORT]` from argument `first` on; the port is 0 when it is not written.
+fn socket(reader: &mut Reader, line: &Line<'_>, first: usize) -> Option<SocketAddr> {
+    let word = line.arg(first)?;
+    let Ok(address) = word.parse::<IpAddr>() else {
+        let message = format!("{}: invalid IP address {}", &*line.word, &**word);
+        reader.complain(Complaint::error(word.span, message).expected("ADDRESS [PORT]").help("the block or line is left out".to_owned()));
+        return None;
+    };
+    let port = match line.arg(first + 1) {
+        None => 0,
+        Some(_) => number::int(reader, line, first + 1, 0..=65535, LEFT_OUT).and_then(|port| u16::try_from(port).ok())?,
+    };
+    Some(SocketAddr::new(address, port))
+}
+
+/// An address alone.
+fn ip(reader: &mut Reader, line: &Line<'_>) -> Option<IpAddr> {
+    let word = line.arg(0)?;
+    let address = word.parse::<IpAddr>().ok();
+    if address.is_none() {
+        let message = format!("{}: invalid IP address {}", &*line.word, &**word);
+        reader.complain(Complaint::error(word.span, message).help(LEFT_OUT.to_owned()));
+    }
+    address
+}
+
+fn port(reader: &mut Reader, line: &Line<'_>) -> Option<u16> {
+    number::int(reader, line, 0, 1..=65535, LEFT_OUT).and_then(|port| u16::try_from(port).ok())
+}
+
+fn bad(reader: &mut Reader, span: Span, message: String, expected: &str) {
+    reader.complain(Complaint::error(span, message).expected(expected).help(LEFT_OUT.to_owned()));
+}
+
+pub(crate) fn flush(reader: &mut Reader, _: &Line<'_>) {
+    reader.lvs.flush = true;
+}
+
+pub(crate) fn flush_on_stop(reader: &mut Reader, _: &Line<'_>) {
+    reader.lvs.flush_on_stop = true;
+}
+
+pub(crate) fn log_all(reader: &mut Reader, line: &Line<'_>) {
+    if let Some(value) = number::switch(reader, line, LEFT_OUT) {
+        reader.lvs.log_all = value;
+    }
+}
+
+pub(crate) fn timeouts(reader: &mut Reader, line: &Line<'_>) {
+    let mut timeouts = Timeouts::default();
+    for at in (0..line.args.len()).step_by(2) {
+        let Some(word) = line.arg(at) else { break };
+        let value = number::int(reader, line, at + 1, 0..=2_678_400, LEFT_OUT).and_then(|value| u32::try_from(value).ok());
+        match (&*word.text, value) {
+            ("tcp", Some(value)) => timeouts.tcp = value,
+            ("tcpfin", Some(value)) => timeouts.tcp_fin = value,
+            ("udp", Some(value)) => timeouts.udp = value,
+            (_, None) => return,
+            (other, Some(_)) => return bad(reader, word.span, format!("lvs_timeouts: unknown option {other}"), "tcp N, tcpfin N, udp N"),
+        }
+    }
+    reader.lvs.timeouts = Some(timeouts);
+}
+
+/// `IF [[inst] VI] [id N] [maxlen N] [port N] [ttl N] [group A]`; also the old `IF VI [ID]`.
+pub(crate) fn sync_daemon(reader: &mut Reader, line: &Line<'_>) {
+    let Some(interface) = line.arg(0).map(ToString::to_string) else { return };
+    let mut daemon = SyncDaemon { interface, id: 0, max_length: None, port: None, ttl: None, group: None };
+    let mut instance = None;
+    let mut at = 1;
+    while let Some(word) = line.arg(at) {
+        let value = |reader: &mut Reader, range| number::int(reader, line, at + 1, range, LEFT_OUT);
+        match &*word.text {
+            "inst" => instance = line.arg(at + 1).map(ToString::to_string),
+            "id" => {
+                reader.lvs.sync_id = true;
+                daemon.id = value(reader, 0..=255).and_then(|id| u8::try_from(id).ok()).unwrap_or(0);
+            }
+            "maxlen" => daemon.max_length = value(reader, 1..=65507).and_then(|length| u16::try_from(length).ok()),
+            "port" => daemon.port = value(reader, 1..=65535).and_then(|port| u16::try_from(port).ok()),
+            "ttl" => daemon.ttl = value(reader, 1..=255).and_then(|ttl| u8::try_from(ttl).ok()),
+            "group" => daemon.group = line.arg(at + 1).and_then(|word| word.parse().ok()),
+            name if at == 1 => {
+                instance = Some(name.to_owned());
+                if let Some(id) = line.arg(2).and_then(|word| word.parse().ok()) {
+                    daemon.id = id;
+                    reader.lvs.sync_id = true;
+                    at += 1;
+                }
+                at += 1;
+                continue;
+            }
+            other => {
+                return bad(reader, word.span, format!("lvs_sync_daemon: unknown option {other}"), "inst, id, maxlen, port, ttl, group");
+            }
+        }
+        at += 2;
+    }
+    reader.lvs.sync = Some((daemon, instance));
+}
+
+/// The old form, inside an instance: the daemon follows it, and its number is the instance's.
+pub(crate) fn sync_interface(reader: &mut Reader, line: &Line<'_>) {
+    let message = "lvs_sync_daemon_interface is deprecated: write lvs_sync_daemon in global_defs";
+    reader.complain(Complaint::remark(line.word.span, message));
+    let Some(interface) = line.arg(0).map(ToString::to_string) else { return };
+    let instance = reader.instance().name.clone();
+    if reader.lvs.sync.is_none() {
+        reader.lvs.sync = Some((SyncDaemon { interface, id: 0, max_length: None, port: None, ttl: None, group: None }, Some(instance)));
+    }
+}
+
+/// `ca` of the `SSL` block.
+pub(crate) fn authority(reader: &mut Reader, line: &Line<'_>) {
+    reader.lvs.authority = line.arg(0).map(ToString::to_string);
+}
+
+/// The `SSL` block.
+pub(crate) fn ssl(reader: &mut Reader, line: &Line<'_>) {
+    reader.lvs.authority = None;
+    reader.walk(&line.children);
+}

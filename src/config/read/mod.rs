@@ -1,0 +1,109 @@
+//! Walks the tree: every row of the tables says which function reads its keyword into the drafts here.
+
+pub(crate) mod daemon;
+pub(crate) mod finish;
+pub(crate) mod garp;
+pub(crate) mod global;
+pub(crate) mod group;
+pub(crate) mod instance;
+pub(crate) mod lists;
+pub(crate) mod lvs;
+pub(crate) mod notify;
+mod strict;
+mod together;
+pub(crate) mod watched;
+
+use super::model::Global;
+use crate::syntax::{Complaint, Complaints, Item, Keyword, Span, Word};
+use std::collections::HashMap;
+
+/// A row of the tables of this room.
+pub(super) type Row = Keyword<Reader>;
+/// A keyword as it was written.
+pub(super) type Line<'s> = Item<'s, Reader>;
+
+/// An interface that the configuration names, for a test of the configuration against this host.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct InterfaceUse {
+    pub(crate) name: String,
+    /// What it is for: `vrrp_instance VI_1`.
+    pub(crate) purpose: String,
+    pub(crate) span: Span,
+}
+
+/// What has been read so far.
+#[derive(Default)]
+pub(crate) struct Reader {
+    complaints: Complaints,
+    /// `global_defs`, as it will be in the model.
+    pub(super) global: Global,
+    /// `global_defs` settings that are defaults of instances.
+    pub(super) defaults: global::Defaults,
+    /// The finished `vrrp_instance` blocks, in order.
+    pub(super) drafts: Vec<instance::Draft>,
+    /// The `vrrp_instance` block being read.
+    pub(super) draft: Option<instance::Draft>,
+    /// `virtual_server` blocks and what else concerns the balancer.
+    pub(super) lvs: lvs::Drafts,
+    /// The `vrrp_sync_group` blocks, in order: a group's keywords are those of an instance.
+    pub(super) groups: Vec<instance::Draft>,
+    /// Tracked objects.
+    pub(super) watched: watched::Drafts,
+    /// `garp_group` blocks; the last is the one being read.
+    pub(super) garp_groups: Vec<garp::Group>,
+    /// Interfaces that must be there.
+    pub(crate) interfaces: Vec<InterfaceUse>,
+    /// Instance names, and where they were given.
+    pub(super) names: HashMap<String, Span>,
+}
+
+impl Reader {
+    /// One more problem.
+    pub(super) fn complain(&mut self, complaint: Complaint) {
+        self.complaints.push(complaint);
+    }
+
+    /// All problems.
+    pub(super) fn into_complaints(self) -> Complaints {
+        self.complaints
+    }
+
+    /// Remembers that an interface is used.
+    pub(crate) fn uses_interface(&mut self, name: &Word<'_>, purpose: impl FnOnce(&Self) -> String) {
+        let used = InterfaceUse { name: name.to_string(), purpose: purpose(self), span: name.span };
+        self.interfaces.push(used);
+    }
+
+    /// Reads keywords in their order; says of each that is known but not acted on that it is.
+    pub(super) fn walk(&mut self, lines: &[Line<'_>]) {
+        for line in lines {
+            self.keyword(line);
+        }
+    }
+
+    fn keyword(&mut self, line: &Line<'_>) {
+        let Some(row) = line.row else { return };
+        match row.act {
+            Some(act) => act(self, line),
+            None => {
+                let what = if line.children.is_empty() { row.name.to_owned() } else { format!("{} {{ … }}", row.name) };
+                let message = format!("'{what}' is known, but not acted on yet");
+                self.complain(Complaint::remark(line.word.span, message).help(format!("it means: {}", row.means)).rule("not-acted-on"));
+            }
+        }
+    }
+
+    /// The draft of the instance that is being read.
+    pub(super) fn instance(&mut self) -> &mut instance::Draft {
+        self.draft.get_or_insert_with(instance::Draft::default)
+    }
+}
+
+/// Reads a whole tree. What holds for all instances is read first, wherever it is written (the original copies it when an instance's block opens).
+pub(super) fn read(items: &[Line<'_>], mut reader: Reader) -> Reader {
+    let (instances, others): (Vec<_>, Vec<_>) = items.iter().partition(|item| item.row.is_some_and(|row| row.name == "vrrp_instance"));
+    for line in others.into_iter().chain(instances) {
+        reader.keyword(line);
+    }
+    reader
+}
