@@ -11,6 +11,7 @@
 //! | [`check`] | health checks: one file a checker with its settings and its dialogue, and their schedule |
 //! | [`lvs`] | what the balancer should contain: settings, health and quorum, plan = desired − actual |
 //! | [`config`] | what the words mean together: model, read, validate, diff for reload, dump |
+//! | [`sim`] | N routers on a virtual clock and a lossy virtual network, driving the real `vrrp` code |
 
 pub mod types;
 
@@ -23,3 +24,5 @@ pub mod check;
 pub mod lvs;
 
 pub mod config;
+
+pub mod sim;
