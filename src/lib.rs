@@ -12,6 +12,10 @@
 //! | [`lvs`] | what the balancer should contain: settings, health and quorum, plan = desired − actual |
 //! | [`config`] | what the words mean together: model, read, validate, diff for reload, dump |
 //! | [`sim`] | N routers on a virtual clock and a lossy virtual network, driving the real `vrrp` code |
+//! | | *the world below this line* |
+//! | [`sys`] | the only `unsafe`: clock, processes, signals, privileges, sandbox, sockets, namespaces, log sinks |
+//! | [`ipc`] | typed messages between processes, one enum a direction, framing |
+//! | [`actor`] | thin helpers over ractor: root supervisor with back-off; troupes of small actors |
 
 pub mod types;
 
@@ -26,3 +30,9 @@ pub mod lvs;
 pub mod config;
 
 pub mod sim;
+
+pub mod sys;
+
+pub mod ipc;
+
+pub mod actor;
