@@ -16,6 +16,9 @@
 //! | [`sys`] | the only `unsafe`: clock, processes, signals, privileges, sandbox, sockets, namespaces, log sinks |
 //! | [`ipc`] | typed messages between processes, one enum a direction, framing |
 //! | [`actor`] | thin helpers over ractor: root supervisor with back-off; troupes of small actors |
+//! | [`net`] | netlink reflector, addresses, advert sockets, ARP and NDISC, nftables |
+//! | [`ipvs`] | the kernel's balancer: generic netlink codec, wrapper |
+//! | [`probe`] | how a checker reaches its target: TCP, TLS, UDP, ICMP |
 
 pub mod types;
 
@@ -36,3 +39,9 @@ pub mod sys;
 pub mod ipc;
 
 pub mod actor;
+
+pub mod net;
+
+pub mod ipvs;
+
+pub mod probe;

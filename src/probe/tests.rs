@@ -1,0 +1,144 @@
+//! Against real sockets on loopback.
+
+use super::*;
+use crate::check::{Timing, dns, http, smtp, udp};
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
+use std::time::Instant;
+
+fn checker(kind: Kind, port: u16) -> Checker {
+    let mut target = Target::new([127, 0, 0, 1].into(), port);
+    target.connect_timeout = Duration::from_millis(500);
+    Checker {
+        kind,
+        target,
+        timing: Timing { delay_loop: Duration::from_secs(1), ..Timing::default() },
+        alpha: false,
+        log_all_failures: false,
+    }
+}
+
+fn run(checker: &Checker) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(probe(checker, 0, None))
+}
+
+/// A server that does `talk` with each connection.
+fn serve(talk: impl Fn(std::net::TcpStream) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(1) {
+            talk(stream.unwrap());
+        }
+    });
+    port
+}
+
+/// Where nobody listens: an address of its own, so that no other test's port can be it.
+fn nowhere(kind: Kind) -> Checker {
+    let mut check = checker(kind, 9);
+    check.target.address = [127, 91, 0, 1].into();
+    check
+}
+
+fn page(status: (u16, u16)) -> Kind {
+    Kind::Http(http::Settings {
+        tls: false,
+        urls: vec![http::Url { path: "/".to_owned(), digest: None, status: vec![status], virtualhost: None, regex: None }],
+        protocol: http::Protocol::V1_0,
+        sni: None,
+        fast_recovery: false,
+        ca: None,
+    })
+}
+
+#[test]
+fn a_listener_is_up_and_a_closed_port_is_down() {
+    let port = serve(drop);
+    assert_eq!(run(&checker(Kind::Tcp, port)), Ok(()));
+    assert!(matches!(run(&nowhere(Kind::Tcp)), Err(Failure::Connect(_))));
+}
+
+#[test]
+fn a_page_is_fetched() {
+    let answer = |mut stream: std::net::TcpStream| {
+        let _ = stream.read(&mut [0; 1000]);
+        let _ = stream.write_all(b"HTTP/1.0 503 No\r\n\r\nsorry");
+    };
+    assert_eq!(run(&checker(page((503, 503)), serve(answer))), Ok(()));
+    assert_eq!(run(&checker(page((200, 299)), serve(answer))), Err(Failure::Status(503)));
+}
+
+#[test]
+fn a_trickle_holds_nothing_up() {
+    let port = serve(|mut stream| {
+        let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+        while stream.write_all(b"x").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let begun = Instant::now();
+    assert_eq!(run(&checker(page((200, 200)), port)), Err(Failure::TooSlow(Duration::from_millis(1500))));
+    assert!(begun.elapsed() < Duration::from_secs(4));
+}
+
+#[test]
+fn a_silent_server_is_down() {
+    let port = serve(|stream| {
+        std::thread::sleep(Duration::from_secs(3));
+        drop(stream);
+    });
+    let mail = Kind::Smtp(smtp::Settings { helo: "x".to_owned() });
+    assert_eq!(run(&checker(mail, port)), Err(Failure::TimedOut(Duration::from_millis(500))));
+}
+
+#[test]
+fn a_name_server_answers() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = server.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut question = [0; 512];
+        let (length, from) = server.recv_from(&mut question).unwrap();
+        let mut answer = question[..length].to_vec();
+        // A datagram of somebody else first: it must not count.
+        server.send_to(&[0xff; 12], from).unwrap();
+        answer[2] = 0x81;
+        answer[7] = 1;
+        server.send_to(&answer, from).unwrap();
+    });
+    let kind = || Kind::Dns(dns::Settings { kind: dns::RecordType::Soa, name: dns::Name::default() });
+    assert_eq!(run(&checker(kind(), port)), Ok(()));
+    assert!(matches!(run(&nowhere(kind())), Err(Failure::Connect(_))), "refused by ICMP");
+}
+
+#[test]
+fn udp_silence_is_success_and_refusal_is_not() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let kind = |reply| Kind::Udp(udp::Settings { payload: vec![1], reply });
+    let port = silent.local_addr().unwrap().port();
+    assert_eq!(run(&checker(kind(None), port)), Ok(()));
+    let reply = udp::Reply { pattern: vec![], min: 0, max: 255 };
+    assert_eq!(run(&checker(kind(Some(reply)), port)), Err(Failure::TimedOut(Duration::from_millis(500))));
+    assert!(matches!(run(&nowhere(kind(None))), Err(Failure::Connect(_))));
+}
+
+#[test]
+fn what_cannot_be_bound_fails_with_the_reason() {
+    let mut check = checker(Kind::Tcp, 9);
+    check.target.bind = Some([192, 0, 2, 1].into());
+    let Err(Failure::Local(reason)) = run(&check) else { panic!("not ours to bind") };
+    assert!(reason.contains("192.0.2.1"), "{reason}");
+}
+
+#[test]
+fn tls_without_an_authority_trusts_anyone_and_speaks_no_plain_text() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let trust = Arc::new(Trust::new(None).unwrap());
+    let mut check = checker(page((200, 200)), serve(|mut stream| _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n")));
+    if let Kind::Http(settings) = &mut check.kind {
+        settings.tls = true;
+    }
+    assert!(matches!(runtime.block_on(probe(&check, 0, Some(&trust))), Err(Failure::Tls(_))));
+    assert!(Trust::new(Some(b"no certificate")).is_err());
+}
