@@ -19,6 +19,7 @@
 //! | [`net`] | netlink reflector, addresses, advert sockets, ARP and NDISC, nftables |
 //! | [`ipvs`] | the kernel's balancer: generic netlink codec, wrapper |
 //! | [`probe`] | how a checker reaches its target: TCP, TLS, UDP, ICMP |
+//! | [`script`] | programs of other people: whose rights they get, whether they may run, running them, FIFOs |
 
 pub mod types;
 
@@ -45,3 +46,7 @@ pub mod net;
 pub mod ipvs;
 
 pub mod probe;
+
+pub mod script;
+
+pub mod notify;

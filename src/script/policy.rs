@@ -1,0 +1,511 @@
+//! Whose rights a script gets, and whether it may run at all (keepalived.conf(5), "script security").
+
+use super::walk::{DeadEnd, Files, Machine, Stop, walk};
+use crate::sys::spawn::Ids;
+use crate::types::{Command, Groups, ScriptUser};
+use std::ffi::{CString, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The user that scripts run as when nobody says otherwise and it exists.
+pub const DEFAULT_USER: &str = "keepalived_script";
+
+/// What execvp(3) searches when PATH is not set.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why a user or group of a script cannot be used.
+#[derive(Debug, Error)]
+pub enum UserError {
+    /// No such user.
+    #[error("unable to resolve script user '{user}': there is no such user; `useradd -r -s /usr/sbin/nologin {user}` makes one")]
+    NoUser {
+        /// Its name.
+        user: String,
+    },
+    /// No such group.
+    #[error("unable to resolve script group '{group}': there is no such group; `groupadd -r {group}` makes one")]
+    NoGroup {
+        /// Its name.
+        group: String,
+    },
+    /// The user data base cannot be read.
+    #[error("cannot look up '{name}': {source}")]
+    Lookup {
+        /// User or group.
+        name: String,
+        /// Why.
+        source: nix::Error,
+    },
+    /// We run as an ordinary user.
+    #[error(
+        "script user '{user}' is not ours: without root's rights scripts run as the daemon's own user; remove the user from the script, or start the daemon as root"
+    )]
+    NotOurs {
+        /// Its name.
+        user: String,
+    },
+}
+
+/// Why a script will not run, and the cure.
+#[derive(Debug, Error)]
+pub enum Refusal {
+    /// Its user.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// Not in PATH.
+    #[error(
+        "Cannot find script {program} in path - disabling: nothing of that name in {path} that user {user} may execute; write its whole path"
+    )]
+    NotInPath {
+        /// The program's name.
+        program: String,
+        /// PATH.
+        path: String,
+        /// Who would run it.
+        user: String,
+    },
+    /// A component is missing or cannot be looked at.
+    #[error("Script {script} cannot be accessed - {} (at {})", end.source, end.at.display())]
+    NotFound {
+        /// The script as written.
+        script: String,
+        /// Where the path ends.
+        end: DeadEnd,
+    },
+    /// A directory, a device …
+    #[error("'{script}' is not a regular file")]
+    NotAFile {
+        /// The path.
+        script: String,
+    },
+    /// A directory on the way is closed to the user.
+    #[error("user {user} may not enter {}: chmod o+x {}", directory.display(), directory.display())]
+    Closed {
+        /// The directory.
+        directory: PathBuf,
+        /// Who.
+        user: String,
+    },
+    /// The file cannot be executed by the user.
+    #[error("script '{script}' is not executable for user {user} - disabling: chmod +x {script}")]
+    NotExecutable {
+        /// The path.
+        script: String,
+        /// Who.
+        user: String,
+    },
+    /// `enable_script_security` and a component that others than root can change.
+    #[error("Unsafe permissions found for script '{script}' - disabling: {fault}")]
+    Insecure {
+        /// The path as written.
+        script: String,
+        /// The component.
+        fault: Fault,
+    },
+    /// A word with a NUL byte.
+    #[error("an argument of '{script}' holds a NUL byte")]
+    Nul {
+        /// The path.
+        script: String,
+    },
+}
+
+/// A component of a script's path that somebody else than root can change, and the command that cures it.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum Fault {
+    /// Another owner.
+    #[error("{} belongs to user {uid}, not to root: chown root {}", at.display(), at.display())]
+    Owner {
+        /// The component.
+        at: PathBuf,
+        /// Its owner.
+        uid: u32,
+    },
+    /// A group other than root's can write.
+    #[error("group {gid} may write to {}: chmod g-w {}", at.display(), at.display())]
+    Group {
+        /// The component.
+        at: PathBuf,
+        /// Its group.
+        gid: u32,
+    },
+    /// Everybody can write.
+    #[error("everybody may write to {}: chmod go-w {}", at.display(), at.display())]
+    Others {
+        /// The component.
+        at: PathBuf,
+    },
+}
+
+/// A script that may run: everything that a start needs.
+#[derive(Clone, Debug)]
+pub struct Approved {
+    /// The file.
+    pub path: CString,
+    /// Argument vector as configured.
+    pub argv: Vec<CString>,
+    /// Whom to become; `None`: the user we are.
+    pub ids: Option<Ids>,
+    /// How it is called in the log.
+    pub label: String,
+    /// It was found by searching PATH here.
+    pub found_at: Option<PathBuf>,
+    /// Somebody else than root can change it, and it runs as root: allowed because security is not enabled.
+    pub insecure: Option<Fault>,
+}
+
+/// Who we are, and what the configuration says of all scripts.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// `enable_script_security`.
+    pub secure: bool,
+    /// User and group for scripts that name none, and the user's name.
+    default: Option<Account>,
+    default_is_ours: bool,
+    /// We cannot change user.
+    unprivileged: bool,
+    /// PATH.
+    path: OsString,
+}
+
+/// A user as the kernel knows it, and its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// Name, for messages.
+    pub name: String,
+    /// Numbers.
+    pub ids: Ids,
+}
+
+impl Policy {
+    /// The policy of this process: `script_user`, else [`DEFAULT_USER`] when it exists, else the user we are.
+    /// `unprivileged`: switching user is impossible (not root, or a user namespace with one user).
+    ///
+    /// # Errors
+    /// `script_user` cannot be resolved. With `secure`, no default user at all is an error as well.
+    pub fn new(script_user: Option<&ScriptUser>, secure: bool, unprivileged: bool) -> Result<Self, UserError> {
+        let (default, default_is_ours) = match script_user {
+            Some(user) => (account(user)?, false),
+            None if unprivileged => (ourselves(), true),
+            None => match account(&ScriptUser::from_words(DEFAULT_USER, None)) {
+                Ok(account) => (account, false),
+                Err(error) if secure => return Err(error),
+                Err(_) => (ourselves(), true),
+            },
+        };
+        let policy = Self { default_is_ours, ..Self::without_default(secure, unprivileged) };
+        policy.reachable(&default)?;
+        Ok(Self { default: Some(default), ..policy })
+    }
+
+    /// A policy under which only scripts that name their user can run.
+    pub fn without_default(secure: bool, unprivileged: bool) -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+        Self { secure, default: None, default_is_ours: false, unprivileged, path }
+    }
+
+    /// Who scripts run as that name no user.
+    pub const fn default_account(&self) -> Option<&Account> {
+        self.default.as_ref()
+    }
+
+    /// They run as the user we are, for want of another.
+    pub const fn default_is_ours(&self) -> bool {
+        self.default_is_ours
+    }
+
+    fn reachable(&self, account: &Account) -> Result<(), UserError> {
+        let ours = nix::unistd::geteuid().as_raw();
+        if self.unprivileged && account.ids.uid != ours {
+            return Err(UserError::NotOurs { user: account.name.clone() });
+        }
+        Ok(())
+    }
+
+    /// Looks at a script as it is now.
+    ///
+    /// # Errors
+    /// Why it will not run; the text names the component at fault and the command that cures it.
+    pub fn approve(&self, command: &Command) -> Result<Approved, Refusal> {
+        let account = match &command.user {
+            Some(user) => account(user)?,
+            None => self.default.clone().ok_or_else(|| UserError::NoUser { user: DEFAULT_USER.to_owned() })?,
+        };
+        self.reachable(&account)?;
+        self.judge(&Machine, command, &account)
+    }
+
+    fn judge(&self, files: &impl Files, command: &Command, account: &Account) -> Result<Approved, Refusal> {
+        let by_shell = redirection(command);
+        let command = by_shell.as_ref().unwrap_or(command);
+        let program = Path::new(command.program());
+        let label = program.display().to_string();
+        let (path, stops, found_at) = if command.program().as_bytes().contains(&b'/') {
+            let stops = walk(files, program).map_err(|end| Refusal::NotFound { script: label.clone(), end })?;
+            may_run(&stops, account, &label)?;
+            (program.to_owned(), stops, None)
+        } else {
+            let (path, stops) = self.search(files, command.program(), account)?;
+            (path.clone(), stops, Some(path))
+        };
+        let insecure = if runs_as_root(&stops, account) { fault(&stops) } else { None };
+        if let (true, Some(fault)) = (self.secure, &insecure) {
+            return Err(Refusal::Insecure { script: label, fault: fault.clone() });
+        }
+        let word = |word: &OsStr| CString::new(word.as_bytes()).map_err(|_| Refusal::Nul { script: label.clone() });
+        let argv = command.argv.iter().map(|text| word(text)).collect::<Result<_, _>>()?;
+        let ids = (!self.unprivileged).then(|| account.ids.clone());
+        Ok(Approved { path: word(path.as_os_str())?, argv, ids, label, found_at, insecure })
+    }
+
+    fn search(&self, files: &impl Files, program: &OsStr, account: &Account) -> Result<(PathBuf, Vec<Stop>), Refusal> {
+        std::env::split_paths(&self.path)
+            .filter(|directory| directory.is_absolute())
+            .map(|directory| directory.join(program))
+            .find_map(|path| {
+                let stops = walk(files, &path).ok()?;
+                may_run(&stops, account, "").ok()?;
+                Some((path, stops))
+            })
+            .ok_or_else(|| Refusal::NotInPath {
+                program: program.to_string_lossy().into_owned(),
+                path: self.path.to_string_lossy().into_owned(),
+                user: account.name.clone(),
+            })
+    }
+}
+
+/// `</path` and `>/path` test whether a file can be opened: the shell does it, as in the original.
+fn redirection(command: &Command) -> Option<Command> {
+    let program = command.program().as_bytes();
+    if !matches!(program.first(), Some(b'<' | b'>')) {
+        return None;
+    }
+    let text = command.argv.join(OsStr::new(" "));
+    Some(Command { argv: vec!["/bin/sh".into(), "-c".into(), text], user: command.user.clone() })
+}
+
+/// Resolves names to numbers.
+///
+/// # Errors
+/// Nobody of that name.
+pub fn account(user: &ScriptUser) -> Result<Account, UserError> {
+    let lookup = |source| UserError::Lookup { name: user.user.clone(), source };
+    let found = nix::unistd::User::from_name(&user.user).map_err(lookup)?.ok_or_else(|| UserError::NoUser { user: user.user.clone() })?;
+    let named = match &user.groups {
+        Groups::Primary | Groups::Supplementary(None) => None,
+        Groups::Named(group) | Groups::Supplementary(Some(group)) => Some(group),
+    };
+    let gid = match named {
+        None => found.gid,
+        Some(name) => {
+            let lookup = |source| UserError::Lookup { name: name.clone(), source };
+            nix::unistd::Group::from_name(name).map_err(lookup)?.ok_or_else(|| UserError::NoGroup { group: name.clone() })?.gid
+        }
+    };
+    let groups = match &user.groups {
+        Groups::Primary | Groups::Named(_) => vec![gid.as_raw()],
+        Groups::Supplementary(_) => {
+            let name = CString::new(user.user.as_str()).map_err(|_| UserError::NoUser { user: user.user.clone() })?;
+            let list = nix::unistd::getgrouplist(&name, gid).map_err(lookup)?;
+            list.into_iter().map(nix::unistd::Gid::as_raw).collect()
+        }
+    };
+    Ok(Account { name: user.user.clone(), ids: Ids { uid: found.uid.as_raw(), gid: gid.as_raw(), groups } })
+}
+
+fn ourselves() -> Account {
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    let name = nix::unistd::User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name);
+    Account { name, ids: Ids { uid: uid.as_raw(), gid: gid.as_raw(), groups: vec![gid.as_raw()] } }
+}
+
+/// Whether this account has the execute (search) bit. Root needs any of the three on a file, none on a directory.
+fn may_execute(stop: &Stop, ids: &Ids) -> bool {
+    let (node, mode) = (stop.node, stop.node.mode);
+    if ids.uid == 0 {
+        return node.is(libc::S_IFDIR) || mode & 0o111 != 0;
+    }
+    if node.uid == ids.uid {
+        mode & 0o100 != 0
+    } else if node.gid == ids.gid || ids.groups.contains(&node.gid) {
+        mode & 0o010 != 0
+    } else {
+        mode & 0o001 != 0
+    }
+}
+
+fn may_run(stops: &[Stop], account: &Account, label: &str) -> Result<(), Refusal> {
+    let (file, way) = match stops.split_last() {
+        Some((file, way)) if file.node.is(libc::S_IFREG) => (file, way),
+        _ => return Err(Refusal::NotAFile { script: label.to_owned() }),
+    };
+    if let Some(shut) = way.iter().find(|stop| stop.node.is(libc::S_IFDIR) && !may_execute(stop, &account.ids)) {
+        return Err(Refusal::Closed { directory: shut.path.clone(), user: account.name.clone() });
+    }
+    if !may_execute(file, &account.ids) {
+        return Err(Refusal::NotExecutable { script: label.to_owned(), user: account.name.clone() });
+    }
+    Ok(())
+}
+
+/// The check is only for what runs with root's rights: as root, as root's group, or set-uid or set-gid to it.
+fn runs_as_root(stops: &[Stop], account: &Account) -> bool {
+    let set = stops.last().is_some_and(|file| {
+        let node = file.node;
+        (node.mode & libc::S_ISUID != 0 && node.uid == 0) || (node.mode & libc::S_ISGID != 0 && node.gid == 0)
+    });
+    set || account.ids.uid == 0 || account.ids.gid == 0
+}
+
+/// The first component that somebody else than root can change. A link's own mode means nothing; in a sticky directory
+/// nobody can replace what is root's.
+fn fault(stops: &[Stop]) -> Option<Fault> {
+    stops.iter().find_map(|stop| {
+        let (at, node) = (stop.path.clone(), stop.node);
+        if node.uid != 0 {
+            return Some(Fault::Owner { at, uid: node.uid });
+        }
+        if node.is(libc::S_IFLNK) || (node.is(libc::S_IFDIR) && node.mode & libc::S_ISVTX != 0) {
+            return None;
+        }
+        if node.mode & 0o002 != 0 {
+            return Some(Fault::Others { at });
+        }
+        (node.mode & 0o020 != 0 && node.gid != 0).then_some(Fault::Group { at, gid: node.gid })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::walk::tests::Listed;
+    use super::*;
+
+    const DIR: u32 = libc::S_IFDIR | 0o755;
+    const FILE: u32 = libc::S_IFREG | 0o755;
+
+    fn root() -> Account {
+        Account { name: "root".into(), ids: Ids { uid: 0, gid: 0, groups: vec![0] } }
+    }
+
+    fn nobody() -> Account {
+        Account { name: "nobody".into(), ids: Ids { uid: 65534, gid: 65534, groups: vec![65534] } }
+    }
+
+    fn judge(files: &Listed, secure: bool, account: &Account, argv: &[&str]) -> Result<Approved, Refusal> {
+        let policy = Policy { secure, default: Some(root()), default_is_ours: false, unprivileged: false, path: "/sbin:/bin".into() };
+        policy.judge(files, &Command { argv: argv.iter().map(OsString::from).collect(), user: None }, account)
+    }
+
+    fn cure(files: &Listed) -> String {
+        judge(files, true, &root(), &["/s/x.sh"]).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn roots_own_path_is_approved() {
+        let files = Listed::new().with("/s", DIR, 0, 0).with("/s/x.sh", FILE, 0, 0);
+        let approved = judge(&files, true, &root(), &["/s/x.sh", "a b"]).unwrap();
+        assert_eq!(approved.argv, [c"/s/x.sh".to_owned(), c"a b".to_owned()]);
+        assert_eq!(approved.insecure, None);
+    }
+
+    #[test]
+    fn the_component_at_fault_and_its_cure_are_named() {
+        let owner = Listed::new().with("/s", DIR, 1000, 0).with("/s/x.sh", FILE, 0, 0);
+        assert!(cure(&owner).ends_with("/s belongs to user 1000, not to root: chown root /s"), "{}", cure(&owner));
+        let others = Listed::new().with("/s", DIR, 0, 0).with("/s/x.sh", FILE | 0o002, 0, 0);
+        assert!(cure(&others).ends_with("everybody may write to /s/x.sh: chmod go-w /s/x.sh"));
+        let group = Listed::new().with("/s", DIR | 0o020, 0, 5).with("/s/x.sh", FILE, 0, 0);
+        assert!(cure(&group).ends_with("group 5 may write to /s: chmod g-w /s"));
+        assert!(cure(&group).starts_with("Unsafe permissions found for script '/s/x.sh' - disabling"));
+    }
+
+    #[test]
+    fn roots_group_and_sticky_directories_may_be_writable() {
+        let files = Listed::new().with("/s", DIR | 0o1022, 0, 5).with("/s/x.sh", FILE | 0o020, 0, 0);
+        assert!(judge(&files, true, &root(), &["/s/x.sh"]).is_ok());
+    }
+
+    #[test]
+    fn a_link_is_judged_by_both_ends_and_all_between() {
+        let files = Listed::new()
+            .link("/l", "/home/l2", 0)
+            .with("/home", DIR | 0o002, 0, 0)
+            .link("/home/l2", "/s/x.sh", 0)
+            .with("/s", DIR, 0, 0)
+            .with("/s/x.sh", FILE, 0, 0);
+        let refusal = judge(&files, true, &root(), &["/l"]).unwrap_err().to_string();
+        assert!(refusal.ends_with("chmod go-w /home"), "{refusal}");
+    }
+
+    #[test]
+    fn without_security_it_runs_and_is_known_as_insecure() {
+        let files = Listed::new().with("/s", DIR, 1000, 0).with("/s/x.sh", FILE, 0, 0);
+        assert!(judge(&files, false, &root(), &["/s/x.sh"]).unwrap().insecure.is_some());
+    }
+
+    #[test]
+    fn what_does_not_run_as_root_may_belong_to_anybody() {
+        let files = Listed::new().with("/s", DIR, 1000, 0).with("/s/x.sh", FILE, 1000, 0);
+        assert!(judge(&files, true, &nobody(), &["/s/x.sh"]).is_ok());
+        let setuid = Listed::new().with("/s", DIR, 1000, 0).with("/s/x.sh", FILE | libc::S_ISUID, 0, 0);
+        assert!(judge(&setuid, true, &nobody(), &["/s/x.sh"]).is_err());
+    }
+
+    #[test]
+    fn rights_are_those_of_the_scripts_user() {
+        let files = Listed::new().with("/s", DIR, 0, 0).with("/s/x.sh", libc::S_IFREG | 0o700, 0, 0);
+        assert!(judge(&files, true, &root(), &["/s/x.sh"]).is_ok());
+        let refusal = judge(&files, true, &nobody(), &["/s/x.sh"]).unwrap_err().to_string();
+        assert_eq!(refusal, "script '/s/x.sh' is not executable for user nobody - disabling: chmod +x /s/x.sh");
+        let shut = Listed::new().with("/s", libc::S_IFDIR | 0o700, 0, 0).with("/s/x.sh", FILE, 0, 0);
+        assert!(judge(&shut, true, &nobody(), &["/s/x.sh"]).unwrap_err().to_string().contains("may not enter /s"));
+        let plain = Listed::new().with("/s", DIR, 0, 0).with("/s/x.sh", libc::S_IFREG | 0o644, 0, 0);
+        assert!(matches!(judge(&plain, true, &root(), &["/s/x.sh"]), Err(Refusal::NotExecutable { .. })));
+    }
+
+    #[test]
+    fn a_bare_name_is_searched_with_the_users_rights() {
+        let files = Listed::new()
+            .with("/sbin", DIR, 0, 0)
+            .with("/sbin/t", libc::S_IFREG | 0o700, 0, 0)
+            .with("/bin", DIR, 0, 0)
+            .with("/bin/t", FILE, 0, 0);
+        let found = |account: &Account| judge(&files, true, account, &["t", "x"]).unwrap();
+        assert_eq!(found(&root()).found_at.as_deref(), Some(Path::new("/sbin/t")));
+        assert_eq!(found(&nobody()).path, c"/bin/t".to_owned());
+        assert_eq!(found(&nobody()).argv[0], c"t".to_owned());
+        assert!(matches!(judge(&files, true, &root(), &["u"]), Err(Refusal::NotInPath { .. })));
+    }
+
+    #[test]
+    fn a_redirection_is_the_shells() {
+        let files = Listed::new().with("/bin", DIR, 0, 0).with("/bin/sh", FILE, 0, 0);
+        let approved = judge(&files, true, &root(), &["</tmp/flag"]).unwrap();
+        assert_eq!((approved.path, approved.argv[2].clone()), (c"/bin/sh".to_owned(), c"</tmp/flag".to_owned()));
+    }
+
+    #[test]
+    fn a_missing_directory_is_the_one_that_is_named() {
+        let refusal = judge(&Listed::new(), true, &root(), &["/gone/x.sh"]).unwrap_err().to_string();
+        assert!(refusal.starts_with("Script /gone/x.sh cannot be accessed - No such file") && refusal.ends_with("(at /gone)"), "{refusal}");
+    }
+
+    #[test]
+    fn unknown_users_and_groups_are_named() {
+        let error = account(&ScriptUser::from_words("no_such_user_here", None)).unwrap_err().to_string();
+        assert!(error.contains("'no_such_user_here'"));
+        let error = account(&ScriptUser::from_words("root", Some("no_such_group_here"))).unwrap_err().to_string();
+        assert!(error.contains("'no_such_group_here'"));
+        assert_eq!(account(&ScriptUser::from_words("root", None)).unwrap().ids, Ids { uid: 0, gid: 0, groups: vec![0] });
+    }
+
+    #[test]
+    fn without_roots_rights_another_user_is_refused() {
+        let ours = nix::unistd::geteuid().as_raw();
+        let other = if ours == 0 { "nobody" } else { "root" };
+        let user = ScriptUser::from_words(other, None);
+        assert!(matches!(Policy::new(Some(&user), false, true), Err(UserError::NotOurs { .. })));
+    }
+}
