@@ -20,6 +20,8 @@
 //! | [`ipvs`] | the kernel's balancer: generic netlink codec, wrapper |
 //! | [`probe`] | how a checker reaches its target: TCP, TLS, UDP, ICMP |
 //! | [`script`] | programs of other people: whose rights they get, whether they may run, running them, FIFOs |
+//! | [`report`] | state for readers: text dumps |
+//! | [`process`] | who runs what, with which powers: roles, supervisor, reload, VRRP child |
 
 pub mod types;
 
@@ -50,3 +52,7 @@ pub mod probe;
 pub mod script;
 
 pub mod notify;
+
+pub mod report;
+
+pub mod process;

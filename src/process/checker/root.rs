@@ -1,0 +1,439 @@
+//! The root actor: what the supervisor says becomes checks and health, health becomes the table that the keeper keeps.
+
+use super::dump;
+use super::keeper::{self, Keeper};
+use super::prober::{self, Prober, Watch};
+use crate::actor::{Backoff, Restarts, tell};
+use crate::check::Kind;
+use crate::ipc::Outbox;
+use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
+use crate::ipvs::wire::Mode;
+use crate::lvs::health::Health;
+use crate::lvs::notice::Notice;
+use crate::lvs::settings::{Balancer, VirtualServer};
+use crate::lvs::table::{ServiceKey, Table, desired, keys};
+use crate::probe::Trust;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+const KEEPER: &str = "ipvs_keeper";
+const PROBER: &str = "prober";
+/// The last changes of the table may take this long at a stop, in ms.
+const STOP_PATIENCE_MS: u64 = 3000;
+
+/// To the root.
+#[derive(Debug)]
+pub(super) enum RootMsg {
+    /// The supervisor said.
+    Supervisor(ToChecker),
+    /// The supervisor is gone.
+    SupervisorGone,
+    /// A checker went up or down.
+    Checked {
+        /// Which.
+        id: Arc<CheckerId>,
+        /// Up?
+        up: bool,
+    },
+    /// A checker asks for another weight than the configured one, or for that again (`None`).
+    Weighed {
+        /// Which.
+        id: Arc<CheckerId>,
+        /// What it asks for.
+        weight: Option<i64>,
+    },
+    /// The script of a `MISC_CHECK` is due.
+    RunScript(Arc<CheckerId>),
+    /// An actor that died is to live again.
+    Restart(String),
+}
+
+pub(super) struct Root;
+
+pub(super) struct State {
+    outbox: Outbox<FromChecker>,
+    restarts: Restarts,
+    balancer: Balancer,
+    health: Vec<Health>,
+    /// Place in `health` by name.
+    places: HashMap<String, usize>,
+    /// What checkers said, for restarts; the rest is as configured.
+    said: HashMap<Arc<CheckerId>, bool>,
+    trust: Option<Arc<Trust>>,
+    masters: HashSet<String>,
+    keep_table: bool,
+    configured: bool,
+}
+
+impl Actor for Root {
+    type Msg = RootMsg;
+    type State = State;
+    type Arguments = Outbox<FromChecker>;
+
+    async fn pre_start(&self, _: ActorRef<RootMsg>, outbox: Self::Arguments) -> Result<State, ActorProcessingErr> {
+        Ok(State {
+            outbox,
+            restarts: Restarts::new(Backoff::actor()),
+            balancer: Balancer::default(),
+            health: Vec::new(),
+            places: HashMap::new(),
+            said: HashMap::new(),
+            trust: None,
+            masters: HashSet::new(),
+            keep_table: false,
+            configured: false,
+        })
+    }
+
+    async fn handle(&self, myself: ActorRef<RootMsg>, message: RootMsg, state: &mut State) -> Result<(), ActorProcessingErr> {
+        match message {
+            RootMsg::Supervisor(message) => state.obey(&myself, message).await?,
+            RootMsg::SupervisorGone => state.stop(&myself, true).await,
+            RootMsg::Checked { id, up } => state.checked(id, up),
+            RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
+            RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
+            RootMsg::Restart(name) => state.start(&myself, &name).await,
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<RootMsg>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(restart) = state.restarts.ended(&event, Instant::now()) {
+            tracing::error!("{restart}");
+            let name = restart.name;
+            myself.send_after(restart.after, move || RootMsg::Restart(name));
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    async fn obey(&mut self, myself: &ActorRef<RootMsg>, message: ToChecker) -> Result<(), ActorProcessingErr> {
+        match message {
+            ToChecker::Configure { balancer, resume, replaces: _, keep_table } => {
+                self.keep_table = keep_table;
+                self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
+                self.configure(myself, *balancer).await;
+                self.outbox.post(&FromChecker::Running);
+            }
+            ToChecker::Reload(balancer) => {
+                self.reload(*balancer);
+                self.outbox.post(&FromChecker::Reloaded);
+            }
+            ToChecker::Master { instance, master } => {
+                let changed = if master { self.masters.insert(instance) } else { self.masters.remove(&instance) };
+                if changed {
+                    self.synchronise();
+                }
+            }
+            ToChecker::FileReads { name, value } => self.file_reads(&name, value),
+            ToChecker::ScriptEnded { checker, outcome } => {
+                tell(PROBER, prober::Msg::ScriptEnded { checker, outcome });
+            }
+            ToChecker::Ping(number) => self.outbox.post(&FromChecker::Pong(number)),
+            ToChecker::Dump => {
+                tracing::info!("Printing checker data for process({}) on signal", std::process::id());
+                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health)));
+            }
+            ToChecker::Retire => self.end(myself),
+            ToChecker::Stop => self.stop(myself, !self.keep_table).await,
+        }
+        Ok(())
+    }
+
+    async fn configure(&mut self, myself: &ActorRef<RootMsg>, balancer: Balancer) {
+        tracing::info!("Initializing ipvs");
+        self.balancer = balancer;
+        self.trust = trust(&self.balancer);
+        self.health = self.balancer.servers.iter().map(|server| Health::new(server.clone())).collect();
+        self.index();
+        for (id, up) in &self.said {
+            if let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at))
+                && let Some((real, place)) = find(health.settings(), id)
+            {
+                health.checker_changed(real, place, *up);
+            }
+        }
+        let notices: Vec<Notice> = self.health.iter_mut().flat_map(Health::start).collect();
+        self.say(&notices);
+        self.configured = true;
+        self.start(myself, KEEPER).await;
+        self.start(myself, PROBER).await;
+    }
+
+    fn index(&mut self) {
+        self.places = self.health.iter().enumerate().map(|(at, health)| (health.settings().to_string(), at)).collect();
+    }
+
+    /// Starts an actor and tells it all that it must know.
+    async fn start(&mut self, myself: &ActorRef<RootMsg>, name: &str) {
+        let spawned = match name {
+            KEEPER => {
+                // Only the first one may empty the table: later ones find their own.
+                let flush = self.balancer.flush && std::mem::replace(&mut self.balancer.flush, false);
+                Actor::spawn_linked(Some(name.to_owned()), Keeper, keeper::Arguments { flush }, myself.get_cell())
+                    .await
+                    .map(|(actor, _)| actor.get_cell())
+            }
+            _ => {
+                let arguments = prober::Arguments { root: myself.clone(), trust: self.trust.clone() };
+                Actor::spawn_linked(Some(name.to_owned()), Prober, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
+            }
+        };
+        match spawned {
+            Ok(actor) => self.restarts.started(name, &actor, Instant::now()),
+            Err(error) => {
+                let restart = self.restarts.not_started(name, &error.to_string(), Instant::now());
+                tracing::error!("{restart}");
+                let name = restart.name;
+                myself.send_after(restart.after, move || RootMsg::Restart(name));
+                return;
+            }
+        }
+        if name == KEEPER {
+            if let Some(timeouts) = self.balancer.timeouts {
+                tell(KEEPER, keeper::Msg::Timeouts(timeouts));
+            }
+            tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
+            self.synchronise();
+        } else {
+            tell(PROBER, prober::Msg::Replace(self.watches()));
+        }
+    }
+
+    fn table(&self) -> Table {
+        self.health.iter().flat_map(desired).collect()
+    }
+
+    fn watches(&self) -> Vec<Watch> {
+        let mut watches = Vec::new();
+        for server in &self.balancer.servers {
+            let service = server.to_string();
+            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server) } else { Arc::new([]) };
+            for real in &server.real_servers {
+                let name: Arc<str> = server.name_of(real).into();
+                for (place, checker) in (0u32..).zip(&real.checkers) {
+                    // Files are looked at by the supervisor.
+                    if matches!(checker.kind, Kind::File(_) | Kind::Bfd(_)) {
+                        continue;
+                    }
+                    let id = Arc::new(CheckerId { service: service.clone(), server: real.key(), place });
+                    let resume = self.said.get(&id).copied();
+                    watches.push(Watch {
+                        id,
+                        server: name.clone(),
+                        checker: Arc::new(checker.clone()),
+                        only_with: only_with.clone(),
+                        resume,
+                    });
+                }
+            }
+        }
+        watches
+    }
+
+    fn checked(&mut self, id: Arc<CheckerId>, up: bool) {
+        let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
+        let Some((real, place)) = find(health.settings(), &id) else { return };
+        let notices = health.checker_changed(real, place, up);
+        if !notices.is_empty() {
+            tell(KEEPER, keeper::Msg::Put(desired(health)));
+        }
+        self.say(&notices);
+        self.outbox.post(&FromChecker::Checked { checker: CheckerId::clone(&id), up });
+        self.said.insert(id, up);
+    }
+
+    fn weighed(&mut self, id: &CheckerId, weight: Option<i64>) {
+        let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
+        let Some((real, place)) = find(health.settings(), id) else { return };
+        let configured = health.settings().real_servers.get(real).map_or(0, |real| i64::from(real.weight));
+        let notices = health.weight_changed(real, place, weight.map_or(0, |weight| weight - configured));
+        if !notices.is_empty() {
+            tell(KEEPER, keeper::Msg::Put(desired(health)));
+        }
+        self.say(&notices);
+    }
+
+    /// A `track_file` changed: its number changes weights, and the least number of all takes servers out.
+    fn file_reads(&mut self, name: &str, value: i64) {
+        let mut notices = Vec::new();
+        for health in &mut self.health {
+            let settings = health.settings().clone();
+            let mut changed = Vec::new();
+            for (real, server) in settings.real_servers.iter().enumerate() {
+                for (place, checker) in server.checkers.iter().enumerate() {
+                    let Kind::File(file) = &checker.kind else { continue };
+                    if file.name == name {
+                        let delta = value.saturating_mul(file.weight);
+                        changed.extend(health.checker_changed(real, place, delta > i64::from(i32::MIN)));
+                        changed.extend(health.weight_changed(real, place, delta));
+                    }
+                }
+            }
+            if !changed.is_empty() {
+                tell(KEEPER, keeper::Msg::Put(desired(health)));
+            }
+            notices.append(&mut changed);
+        }
+        self.say(&notices);
+    }
+
+    /// Logs, and tells the supervisor what scripts and FIFOs may want to know.
+    fn say(&self, notices: &[Notice]) {
+        log(notices);
+        self.post(notices);
+    }
+
+    fn post(&self, notices: &[Notice]) {
+        for notice in notices.iter().filter(|notice| notice.fifo_line().is_some()) {
+            self.outbox.post(&FromChecker::Notice(notice.clone()));
+        }
+    }
+
+    fn reload(&mut self, balancer: Balancer) {
+        tracing::info!("Reinitializing ipvs");
+        let mut old: HashMap<String, Health> =
+            std::mem::take(&mut self.health).into_iter().map(|health| (health.settings().to_string(), health)).collect();
+        let mut said = HashMap::new();
+        for server in &balancer.servers {
+            let name = server.to_string();
+            match old.remove(&name) {
+                Some(mut health) => {
+                    self.carry_over(&mut said, &name, health.settings(), server);
+                    if health.settings() != server {
+                        self.say(&health.reloaded(server.clone()));
+                    }
+                    self.health.push(health);
+                }
+                None => {
+                    let mut health = Health::new(server.clone());
+                    self.say(&health.start());
+                    self.health.push(health);
+                }
+            }
+        }
+        for health in old.values() {
+            log(&health.stop());
+        }
+        self.said = said;
+        if balancer.authority != self.balancer.authority {
+            self.trust = trust(&balancer);
+            tell(PROBER, prober::Msg::Trust(self.trust.clone()));
+        }
+        let timeouts = balancer.timeouts.filter(|timeouts| self.balancer.timeouts != Some(*timeouts));
+        let sync = balancer.sync != self.balancer.sync;
+        self.balancer = balancer;
+        self.index();
+        if let Some(timeouts) = timeouts {
+            tell(KEEPER, keeper::Msg::Timeouts(timeouts));
+        }
+        tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
+        if sync {
+            self.synchronise();
+        }
+        tell(PROBER, prober::Msg::Replace(self.watches()));
+    }
+
+    /// What was said of checkers that go on, under their new places.
+    fn carry_over(&self, said: &mut HashMap<Arc<CheckerId>, bool>, name: &str, old: &VirtualServer, new: &VirtualServer) {
+        if self.said.is_empty() {
+            return;
+        }
+        for real in &new.real_servers {
+            let Some(before) = old.real_servers.iter().find(|other| other.key() == real.key()) else { continue };
+            for (place, checker) in (0u32..).zip(&real.checkers) {
+                let same = before.checkers.iter().position(|other| other.kind == checker.kind && other.target == checker.target);
+                let Some(was) = same.and_then(|at| u32::try_from(at).ok()) else { continue };
+                let id = |place| CheckerId { service: name.to_owned(), server: real.key(), place };
+                if let Some(up) = self.said.get(&id(was)) {
+                    said.insert(Arc::new(id(place)), *up);
+                }
+            }
+        }
+    }
+
+    /// The sync daemon follows its VRRP instance; without one both halves run.
+    fn synchronise(&self) {
+        let (daemon, modes) = match &self.balancer.sync {
+            None => (None, Vec::new()),
+            Some((daemon, None)) => (Some(daemon.clone()), vec![Mode::Master, Mode::Backup]),
+            Some((daemon, Some(instance))) => {
+                let mode = if self.masters.contains(instance) { Mode::Master } else { Mode::Backup };
+                (Some(daemon.clone()), vec![mode])
+            }
+        };
+        tell(KEEPER, keeper::Msg::Sync(daemon, modes));
+    }
+
+    async fn stop(&mut self, myself: &ActorRef<RootMsg>, clear: bool) {
+        if self.configured {
+            tracing::info!("Stopping");
+        }
+        if clear {
+            for health in &self.health {
+                log(&health.stop());
+                self.post(&health.last_words());
+            }
+            if let Some(keeper) = crate::actor::current::<keeper::Msg>(KEEPER) {
+                let whole = self.balancer.flush_on_stop;
+                if let Err(error) = call_t!(keeper, |reply| keeper::Msg::Clear(whole, reply), STOP_PATIENCE_MS) {
+                    tracing::error!("the IPVS table could not be cleared: {error}");
+                }
+            }
+        }
+        self.end(myself);
+    }
+
+    fn end(&mut self, myself: &ActorRef<RootMsg>) {
+        self.restarts.forget(KEEPER);
+        self.restarts.forget(PROBER);
+        self.outbox.post(&FromChecker::Stopped);
+        myself.stop(None);
+    }
+}
+
+/// What clients reach; a firewall mark has no address.
+fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
+    let address = |key| match key {
+        ServiceKey::Socket(_, address, _) => Some(address),
+        ServiceKey::Mark(..) => None,
+    };
+    keys(server).into_iter().filter_map(address).collect()
+}
+
+/// Places of a real server and of its checker.
+fn find(server: &VirtualServer, id: &CheckerId) -> Option<(usize, usize)> {
+    let real = server.real_servers.iter().position(|real| real.key() == id.server)?;
+    let place = usize::try_from(id.place).ok()?;
+    server.real_servers.get(real).filter(|real| place < real.checkers.len()).map(|_| (real, place))
+}
+
+fn log(notices: &[Notice]) {
+    for notice in notices {
+        match notice {
+            Notice::ShutDown { .. } => tracing::debug!("{notice}"),
+            Notice::Server { .. } | Notice::Weight { .. } | Notice::Quorum { .. } | Notice::Sorry { .. } => tracing::info!("{notice}"),
+            Notice::Pool { .. } | Notice::Gone { .. } => tracing::info!("{notice}"),
+        }
+    }
+}
+
+/// TLS is set up when a check speaks it.
+fn trust(balancer: &Balancer) -> Option<Arc<Trust>> {
+    match Trust::new(balancer.authority.as_deref()) {
+        Ok(trust) => Some(Arc::new(trust)),
+        Err(error) => {
+            tracing::error!("{error}");
+            None
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The child whole, against real sockets; with or without IPVS in the kernel.
+
+use super::*;
+use crate::check::{Checker, Kind, Target, Timing};
+use crate::ipc::{Inbox, Outbox, channel};
+use crate::lvs::settings::{Address, Balancer, RealServer, VirtualServer};
+use crate::types::Family;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The supervisor's end of a running child.
+struct Child {
+    to: Outbox<ToChecker>,
+    from: Inbox<FromChecker>,
+    child: tokio::task::JoinHandle<u8>,
+}
+
+impl Child {
+    async fn start(balancer: Balancer) -> Self {
+        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+        let (outbox, inbox) = channel(theirs);
+        let child = tokio::spawn(run(outbox, inbox));
+        let (to, from) = channel(ours);
+        let mut this = Self { to, from, child };
+        this.to.post(&ToChecker::Configure { balancer: Box::new(balancer), resume: vec![], replaces: false, keep_table: false });
+        this.until(|said| matches!(said, FromChecker::Running).then_some(())).await;
+        this
+    }
+
+    async fn until<T>(&mut self, mut wanted: impl FnMut(FromChecker) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                let said = self.from.next().await.unwrap().expect("the child goes on");
+                if let Some(found) = wanted(said) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), search).await.expect("in time")
+    }
+
+    async fn goes(&mut self, up: bool) {
+        self.until(|said| matches!(said, FromChecker::Checked { up: now, .. } if now == up).then_some(())).await;
+    }
+
+    async fn stop(mut self) {
+        self.to.post(&ToChecker::Stop);
+        self.until(|said| matches!(said, FromChecker::Stopped).then_some(())).await;
+        assert_eq!(self.child.await.unwrap(), 0);
+    }
+}
+
+fn balancer(port: u16, weight: u32) -> Balancer {
+    let timing =
+        Timing { delay_loop: Duration::from_millis(50), retry: 1, delay_before_retry: Duration::from_millis(20), warmup: Duration::ZERO };
+    let target = Target::new([127, 0, 0, 1].into(), port);
+    let checker = Checker { kind: Kind::Tcp, target, timing, alpha: true, log_all_failures: false };
+    let mut server = VirtualServer::new(Address::Socket([192, 0, 2, 1].into(), 80), Family::V4);
+    server.real_servers = vec![RealServer { weight, checkers: vec![checker], ..RealServer::new([127, 0, 0, 1].into(), port) }];
+    Balancer { servers: vec![Arc::new(server)], ..Balancer::default() }
+}
+
+// One test: actors have names in the process, so two children cannot live in it at once.
+#[test]
+fn checks_follow_the_server_through_a_reload_and_the_death_of_the_prober() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut child = Child::start(balancer(port, 1)).await;
+        child.goes(true).await;
+        child.to.post(&ToChecker::Reload(Box::new(balancer(port, 7))));
+        child.until(|said| matches!(said, FromChecker::Reloaded).then_some(())).await;
+        child.to.post(&ToChecker::Dump);
+        let text = child.until(|said| if let FromChecker::Dumped(text) = said { Some(text) } else { None }).await;
+        assert!(text.contains("WEIGHT = 7 EFF WEIGHT = 7"), "{text}");
+        assert!(text.contains("alive = 1\n   num failed checkers = 0"), "a reload keeps the server up: {text}");
+        crate::actor::current::<prober::Msg>("prober").expect("it lives").stop(None);
+        drop(listener);
+        child.goes(false).await;
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        child.goes(true).await;
+        child.to.post(&ToChecker::Ping(5));
+        child.until(|said| (said == FromChecker::Pong(5)).then_some(())).await;
+        drop(listener);
+        child.stop().await;
+    });
+}

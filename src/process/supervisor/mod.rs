@@ -1,0 +1,465 @@
+//! The supervisor: starts the children, replaces dead ones, obeys signals, reloads, writes files.
+
+mod checker;
+mod child;
+mod dump;
+mod heartbeat;
+mod life;
+mod memory;
+mod planned;
+mod postman;
+mod reload;
+mod systemd;
+
+use super::EXIT_FATAL;
+use super::cli::Options;
+use super::paths::PidPaths;
+use super::roles::RoleName;
+use super::{scripts, signals};
+use crate::actor::{Backoff, Restarts};
+use crate::config::model::{Config, OnceScript};
+use crate::ipc::messages::{CheckerId, Dump, PROTOCOL, ToVrrp};
+use crate::notify::herald::{Herald, Report};
+use crate::script::observer::{Observer, Seen};
+use crate::script::runner::Runner;
+use crate::script::table::Table;
+use crate::sys::log;
+use crate::sys::pidfile::PidFile;
+use crate::sys::privileges::RunAs;
+use crate::sys::process::Report as Outcome;
+use crate::types::ScriptOutcome;
+use crate::vrrp::notify::Notice;
+use futures_util::StreamExt;
+use memory::Memory;
+use planned::Planned;
+use postman::Postman;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use reload::Reload;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook_tokio::SignalsInfo;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, SystemTime};
+use systemd::Systemd;
+use tokio::sync::mpsc;
+
+/// Changes of state are gathered this long before the status line is told anew.
+const STATUS_PAUSE: Duration = Duration::from_millis(20);
+
+/// At the end the scripts of the last notices get this long, as in the original.
+const LAST_NOTICES: Duration = Duration::from_secs(1);
+
+/// All the supervisor starts with.
+pub(super) struct Setup {
+    /// Command line as given: the children get the same.
+    pub(super) arguments: Vec<String>,
+    /// The same, understood.
+    pub(super) options: Options,
+    /// Read and fit to run.
+    pub(super) config: Config,
+    /// Where the pid files are; for messages.
+    pub(super) pid_paths: PidPaths,
+    /// Ours, locked.
+    pub(super) pid_file: PidFile,
+    /// The VRRP child's, locked by us.
+    pub(super) vrrp_pid_file: Option<PidFile>,
+    /// The checker child's, locked by us.
+    pub(super) checkers_pid_file: Option<PidFile>,
+    /// As whom children run.
+    pub(super) run_as: RunAs,
+    /// Whoever waits for the daemon to stand.
+    pub(super) report: Option<Outcome>,
+}
+
+/// To the supervisor.
+#[derive(Debug)]
+pub(super) enum Msg {
+    /// A signal arrived, from this process and user when the kernel knows.
+    Signal { number: i32, sender: Option<(i32, u32)> },
+    /// Start the VRRP child.
+    Start,
+    /// The process exists.
+    Started { role: RoleName, pid: u32 },
+    /// Start the checker child.
+    StartChecker,
+    /// The checker child of this life says.
+    CheckerSaid { life: u64, what: checker::CheckerSaid },
+    /// The child of this life says.
+    Said { life: u64, what: ChildSaid },
+    /// An instance is in another state.
+    StateChanged { instance: String, master: bool },
+    /// Tell the service manager who is what.
+    TellStatus,
+    /// Tell the service manager that we live.
+    Watchdog,
+    /// A stop takes too long.
+    StopDeadline,
+    /// A reload takes too long.
+    ReloadDeadline(u64),
+    /// A check ended so.
+    Checked { name: String, outcome: ScriptOutcome },
+    /// The same of a real server's checker.
+    ServerChecked { checker: CheckerId, outcome: ScriptOutcome },
+    /// Look whether a planned reload is due.
+    LookAtPlan,
+    /// A tracked file or process is other than it was.
+    Seen(Seen),
+}
+
+/// What a child says that concerns the supervisor.
+#[derive(Debug)]
+pub(super) enum ChildSaid {
+    Hello(u32),
+    Running,
+    Prepared(u64),
+    Refused(u64, Vec<String>),
+    Committed(u64),
+    Dumped(Dump, String),
+    RunScript(String),
+    Notice(Notice),
+}
+
+/// Runs until it is told to stop, or must; the exit status.
+pub(super) fn run(setup: Setup) -> u8 {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!("cannot start the runtime: {error}");
+            return EXIT_FATAL;
+        }
+    };
+    runtime.block_on(async {
+        tokio::spawn(log::flusher());
+        let exit = Arc::new(AtomicU8::new(super::EXIT_SOFTWARE));
+        let (sender, reports) = mpsc::unbounded_channel();
+        let herald = match Herald::start(sender) {
+            Ok(herald) => herald,
+            Err(error) => {
+                tracing::error!("scripts cannot run: {error}");
+                return EXIT_FATAL;
+            }
+        };
+        let table = scripts::table(&setup.config, setup.run_as);
+        herald.configure(setup.config.clone(), table.clone());
+        once("startup script", &setup.config.global.startup, &table).await;
+        let (shutdown, table) = (setup.config.global.shutdown.clone(), table);
+        let postman = Postman::start();
+        match Actor::spawn(None, Supervisor, (setup, herald.clone(), postman.clone(), exit.clone())).await {
+            Ok((supervisor, end)) => {
+                let forwarding = tokio::spawn(forward(reports, supervisor, postman.clone()));
+                let _ = end.await;
+                herald.finish(LAST_NOTICES).await;
+                // The herald is gone; what it said last is on its way.
+                let _ = tokio::time::timeout(LAST_NOTICES, forwarding).await;
+                postman.finish(LAST_NOTICES).await;
+            }
+            Err(error) => tracing::error!("cannot start the supervisor: {error}"),
+        }
+        once("shutdown script", &shutdown, &table).await;
+        exit.load(Ordering::Relaxed)
+    })
+}
+
+/// What the herald reports becomes messages; letters also after the supervisor's end.
+async fn forward(mut reports: mpsc::UnboundedReceiver<Report>, supervisor: ActorRef<Msg>, postman: Postman) {
+    while let Some(report) = reports.recv().await {
+        match report {
+            Report::Checked { name, outcome } => {
+                let _ = supervisor.cast(Msg::Checked { name, outcome });
+            }
+            Report::ServerChecked { checker, outcome } => {
+                let _ = supervisor.cast(Msg::ServerChecked { checker, outcome });
+            }
+            Report::Letter(letter) => postman.letter(letter),
+        }
+    }
+}
+
+/// Runs the script of the daemon's own start or end, and waits for it.
+async fn once(what: &str, once: &OnceScript, table: &Table) {
+    let Some(script) = once.command.as_ref().and_then(|command| table.get(command)) else { return };
+    let mut runner = match Runner::new() {
+        Ok(runner) => runner,
+        Err(error) => return tracing::error!("{what} cannot run: {error}"),
+    };
+    tracing::info!("Running {what} {}", script.label);
+    runner.run((), script, &[], Some(once.timeout));
+    match runner.next().await.1 {
+        ScriptOutcome::Exited(0) => tracing::info!("{what} succeeded"),
+        ScriptOutcome::TimedOut => tracing::warn!("{what} timed out"),
+        outcome => tracing::warn!("{what} {outcome}"),
+    }
+}
+
+struct Supervisor;
+
+/// The child that lives now.
+struct ChildRef {
+    actor: ActorRef<child::Msg<ToVrrp>>,
+    life: u64,
+    running: bool,
+}
+
+struct State {
+    arguments: Vec<String>,
+    options: Options,
+    config: Config,
+    pid_paths: PidPaths,
+    vrrp_pid_file: Option<PidFile>,
+    run_as: RunAs,
+    report: Option<Outcome>,
+    memory: Memory,
+    systemd: Systemd,
+    restarts: Restarts,
+    child: Option<ChildRef>,
+    checker: checker::Checker,
+    lives: u64,
+    herald: Herald,
+    postman: Postman,
+    observer: Observer,
+    reload: Reload,
+    planned: Planned,
+    status_pending: bool,
+    ready: bool,
+    stopping: bool,
+    exit: Arc<AtomicU8>,
+    _pid_file: PidFile,
+}
+
+impl Actor for Supervisor {
+    type Msg = Msg;
+    type State = State;
+    type Arguments = (Setup, Herald, Postman, Arc<AtomicU8>);
+
+    async fn pre_start(&self, myself: ActorRef<Msg>, (setup, herald, postman, exit): Self::Arguments) -> Result<State, ActorProcessingErr> {
+        setup.pid_file.write(std::process::id())?;
+        listen_to_signals(&myself, setup.options.ignore_sigint)?;
+        let (sender, mut seen) = mpsc::unbounded_channel();
+        let observer = Observer::start(sender);
+        observer.observe(setup.config.watched.files.clone(), setup.config.watched.processes.clone());
+        let supervisor = myself.clone();
+        tokio::spawn(async move {
+            while let Some(seen) = seen.recv().await {
+                let _ = supervisor.cast(Msg::Seen(seen));
+            }
+        });
+        let systemd = Systemd::new();
+        if let Some(period) = systemd.watchdog_period() {
+            myself.send_interval(period, || Msg::Watchdog);
+        }
+        if setup.config.global.reload_time_file.is_some() {
+            myself.send_interval(planned::PERIOD, || Msg::LookAtPlan);
+        }
+        myself.cast(Msg::StartChecker)?;
+        myself.cast(Msg::Start)?;
+        let state = State {
+            arguments: setup.arguments,
+            options: setup.options,
+            config: setup.config,
+            pid_paths: setup.pid_paths,
+            vrrp_pid_file: setup.vrrp_pid_file,
+            run_as: setup.run_as,
+            report: setup.report,
+            memory: Memory::new(),
+            systemd,
+            restarts: Restarts::new(Backoff::process()),
+            child: None,
+            checker: checker::Checker::new(setup.checkers_pid_file),
+            lives: 0,
+            herald,
+            postman,
+            observer,
+            reload: Reload::default(),
+            planned: Planned::default(),
+            status_pending: false,
+            ready: false,
+            stopping: false,
+            exit,
+            _pid_file: setup.pid_file,
+        };
+        state.instruct_postman();
+        Ok(state)
+    }
+
+    async fn handle(&self, myself: ActorRef<Msg>, message: Msg, state: &mut State) -> Result<(), ActorProcessingErr> {
+        match message {
+            Msg::Signal { number, sender } => state.signal(&myself, number, sender),
+            Msg::Start => state.start(&myself).await,
+            Msg::Started { role: RoleName::Vrrp, pid } => state.started(pid),
+            Msg::Started { role: RoleName::Checker | RoleName::CheckerRaw, pid } => state.checker_started(pid),
+            // The postman starts its own.
+            Msg::Started { role: RoleName::Mail, .. } => {}
+            Msg::StartChecker => state.start_checker(&myself).await,
+            Msg::CheckerSaid { life, what } => state.checker_said(&myself, life, what),
+            Msg::Said { life, what } => {
+                // What a dead child said last arrives after its death: only of the living one it means anything.
+                if state.child.as_ref().is_some_and(|child| child.life == life) {
+                    state.said(&myself, what);
+                }
+            }
+            Msg::StateChanged { instance, master } => {
+                state.checker_hears_of(instance, master);
+                if !std::mem::replace(&mut state.status_pending, true) {
+                    myself.send_after(STATUS_PAUSE, || Msg::TellStatus);
+                }
+            }
+            Msg::TellStatus => {
+                state.status_pending = false;
+                state.tell_status();
+            }
+            Msg::Watchdog => state.watchdog(),
+            Msg::StopDeadline => {
+                state.kill_child("it did not stop in time");
+                state.kill_checker("it did not stop in time");
+            }
+            Msg::ReloadDeadline(generation) => state.reload_deadline(generation),
+            Msg::Checked { name, outcome } => state.post(ToVrrp::ScriptEnded { name, outcome }),
+            Msg::ServerChecked { checker, outcome } => state.checker_script_ended(checker, outcome),
+            Msg::LookAtPlan => state.look_at_plan(&myself),
+            Msg::Seen(seen) => state.seen(seen),
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<Msg>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        state.child_event(&myself, &event);
+        Ok(())
+    }
+}
+
+impl State {
+    fn signal(&mut self, myself: &ActorRef<Msg>, number: i32, sender: Option<(i32, u32)>) {
+        tracing::info!("{}", arrival(number, sender));
+        match number {
+            signals::STOP | libc::SIGINT => self.stop(myself, 0),
+            signals::RELOAD => self.reload(myself),
+            signals::DATA => {
+                self.dump_parent();
+                self.ask_for(Dump::Data);
+                self.checker_dump();
+            }
+            signals::STATS => self.ask_for(Dump::Stats),
+            other if other == signals::stats_clear() => self.ask_for(Dump::StatsAndClear),
+            other if other == signals::json() => self.ask_for(Dump::Json),
+            _ => {}
+        }
+    }
+
+    fn look_at_plan(&mut self, myself: &ActorRef<Msg>) {
+        let global = &self.config.global;
+        let Some(path) = &global.reload_time_file else { return };
+        if self.planned.due(Path::new(path), global.reload_repeat, SystemTime::now()) {
+            self.reload(myself);
+        }
+    }
+
+    fn said(&mut self, myself: &ActorRef<Msg>, what: ChildSaid) {
+        match what {
+            ChildSaid::Hello(PROTOCOL) => {
+                self.stands();
+                self.observer.say_all();
+            }
+            ChildSaid::Hello(other) => {
+                tracing::error!("the VRRP child speaks protocol {other}, this supervisor {PROTOCOL}: the executables do not match");
+                self.stop(myself, super::EXIT_SOFTWARE);
+            }
+            ChildSaid::Running => self.running(myself),
+            ChildSaid::Prepared(generation) => self.prepared(generation),
+            ChildSaid::Refused(generation, reasons) => self.refused(myself, generation, &reasons),
+            ChildSaid::Committed(generation) => self.committed(myself, generation),
+            ChildSaid::Dumped(dump, text) => self.write_dump(dump, &text),
+            ChildSaid::RunScript(name) => self.herald.check(name),
+            ChildSaid::Notice(notice) => self.herald.notice(notice),
+        }
+    }
+
+    fn seen(&self, seen: Seen) {
+        self.post(match seen {
+            Seen::File { name, value } => {
+                self.checker_hears_of_file(&name, value);
+                ToVrrp::FileReads { name, value }
+            }
+            Seen::Processes { name, count } => ToVrrp::ProcessCount { name, count },
+        });
+    }
+
+    /// The configuration that counts from now on, for everybody beside the child.
+    fn take_up(&mut self, config: Config, table: Table) {
+        self.config = config;
+        self.herald.configure(self.config.clone(), table);
+        self.instruct_postman();
+        self.observer.observe(self.config.watched.files.clone(), self.config.watched.processes.clone());
+    }
+
+    /// To the living child, if there is one.
+    fn post(&self, message: ToVrrp) {
+        if let Some(child) = &self.child {
+            let _ = child.actor.cast(child::Msg::Post(Box::new(message)));
+        }
+    }
+
+    fn tell_status(&self) {
+        self.systemd.status(&self.memory.summary());
+    }
+
+    /// Says that we live only while the child answers: a service manager that hears nothing starts us anew.
+    fn watchdog(&self) {
+        let Some(period) = self.systemd.watchdog_period() else { return };
+        if !self.wants_child() || self.memory.silence() < period.max(heartbeat::PATIENCE * 2) {
+            self.systemd.alive();
+        }
+    }
+
+    fn wants_child(&self) -> bool {
+        wants_child(&self.options, &self.config)
+    }
+}
+
+/// Whether the checker child has something to do.
+pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
+    options.wants_checker() && (options.all || !config.lvs.is_idle())
+}
+
+/// Whether the VRRP child has something to do.
+pub(super) fn wants_child(options: &Options, config: &Config) -> bool {
+    options.wants_vrrp() && (options.all || !config.instances.is_empty())
+}
+
+/// As in `SIGTERM received from pid 1 (systemd), user 0`.
+fn arrival(number: i32, sender: Option<(i32, u32)>) -> String {
+    let name = signals::name(number);
+    let Some((pid, user)) = sender else { return format!("{name} received") };
+    let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let comm = comm.trim();
+    if comm.is_empty() {
+        format!("{name} received from pid {pid}, user {user}")
+    } else {
+        format!("{name} received from pid {pid} ({comm}), user {user}")
+    }
+}
+
+fn listen_to_signals(myself: &ActorRef<Msg>, ignore_interrupt: bool) -> std::io::Result<()> {
+    let mut wanted =
+        vec![signals::STOP, signals::RELOAD, signals::DATA, signals::STATS, signals::stats_clear(), signals::json(), libc::SIGINT];
+    wanted.extend(signals::ignored());
+    let mut arrived = SignalsInfo::<WithOrigin>::new(wanted)?;
+    let supervisor = myself.clone();
+    tokio::spawn(async move {
+        while let Some(origin) = arrived.next().await {
+            if origin.signal == libc::SIGINT && ignore_interrupt {
+                continue;
+            }
+            let sender = origin.process.as_ref().map(|process| (process.pid, process.uid));
+            if supervisor.cast(Msg::Signal { number: origin.signal, sender }).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,292 @@
+//! SIGHUP in two phases: read and prepare off to the side, then commit; whatever fails before that changes nothing.
+
+use super::{Msg, State};
+use crate::config::model::{Config, VrrpChanges};
+use crate::config::{Diagnostic, Loaded, Report, Severity, diff};
+use crate::ipc::messages::ToVrrp;
+use crate::process::{configuration, scripts};
+use crate::sys::safefile::{write_as, write_private};
+use crate::sys::tuning;
+use ractor::ActorRef;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a child may take for one phase.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A file that goes when this is dropped.
+struct Mark(PathBuf);
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Where a reload stands.
+#[derive(Debug, Default)]
+pub(super) struct Reload {
+    generation: u64,
+    phase: Phase,
+    /// Another SIGHUP came meanwhile.
+    again: bool,
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    Idle,
+    /// The child looks at the changes.
+    Preparing(Box<Config>),
+    /// The child makes them; the new configuration is the running one already.
+    Committing,
+    /// No instance is left: the child stops.
+    Retiring,
+}
+
+impl Reload {
+    /// The child ends because the last instance is gone.
+    pub(super) const fn retires_child(&self) -> bool {
+        matches!(self.phase, Phase::Retiring)
+    }
+}
+
+impl State {
+    /// A reload is asked for.
+    pub(super) fn reload(&mut self, myself: &ActorRef<Msg>) {
+        let starting = self.child.as_ref().is_some_and(|child| !child.running) || (self.child.is_none() && self.wants_child());
+        if self.stopping || starting || !matches!(self.reload.phase, Phase::Idle) {
+            self.reload.again = true;
+            return;
+        }
+        self.reload.again = false;
+        tracing::info!("Reloading ...");
+        self.systemd.reloading();
+        let mark = self.reload_mark();
+        let mut reading = configuration::read(&self.options);
+        configuration::require_interfaces(&mut reading);
+        drop(mark);
+        configuration::log(&reading.report);
+        if reading.report.refuses_reload() {
+            let errors = reading.report.diagnostics().iter().filter(|found| found.severity == Severity::Error).count();
+            tracing::error!("Reload refused, the running configuration stays: {errors} error(s) in {}", self.options.config.display());
+            self.write_check_report(&reading.report);
+            self.reload_ends(myself);
+        } else {
+            self.prepare(myself, reading);
+        }
+    }
+
+    /// `reload_file`: an empty file that is there while the files are read, so that whoever writes them can wait.
+    fn reload_mark(&self) -> Option<Mark> {
+        let written = self.config.global.reload_file.as_ref()?;
+        let path = written.as_ref().map_or_else(|| self.pid_paths.supervisor.with_extension("reload"), PathBuf::from);
+        match write_as(&path, "", 0o644) {
+            Ok(()) => Some(Mark(path)),
+            Err(error) => {
+                tracing::warn!("cannot write reload_file {}: {error}", path.display());
+                None
+            }
+        }
+    }
+
+    /// `reload_check_config FILE`: the problems with the lines they are in.
+    fn write_check_report(&self, report: &Report) {
+        let Some(path) = self.config.global.reload_check_config.as_deref().filter(|path| !path.is_empty() && *path != "/dev/null") else {
+            return;
+        };
+        let text: String = report.diagnostics().iter().map(Diagnostic::render).collect();
+        match write_private(Path::new(path), &text) {
+            Ok(()) => tracing::error!("New config failed validation, see {path} for details"),
+            Err(error) => tracing::error!("cannot write {path}: {error}"),
+        }
+    }
+
+    /// The one that had to wait.
+    pub(super) fn reload_if_asked(&mut self, myself: &ActorRef<Msg>) {
+        if self.reload.again {
+            self.reload(myself);
+        }
+    }
+
+    fn prepare(&mut self, myself: &ActorRef<Msg>, reading: Loaded) {
+        let mut new = reading.config;
+        keep_what_needs_a_restart(&self.config, &mut new);
+        let table = scripts::take_up(&mut new, self.run_as);
+        let changes = diff(&self.config, &new);
+        tell(&changes);
+        if self.child.is_none() || changes.is_empty() {
+            self.take_up(new, table);
+            self.reload_done(myself);
+            return;
+        }
+        self.reload.generation += 1;
+        let generation = self.reload.generation;
+        self.reload.phase = Phase::Preparing(Box::new(new));
+        self.post(ToVrrp::Prepare { generation, changes: Box::new(changes) });
+        myself.send_after(PATIENCE, move || Msg::ReloadDeadline(generation));
+    }
+
+    /// The child can do it: from here on the new configuration counts, also for a successor.
+    pub(super) fn prepared(&mut self, generation: u64) {
+        if generation != self.reload.generation {
+            return;
+        }
+        if let Phase::Preparing(new) = std::mem::take(&mut self.reload.phase) {
+            let table = scripts::table(&new, self.run_as);
+            self.take_up(*new, table);
+            self.reload.phase = Phase::Committing;
+            self.post(ToVrrp::Commit { generation });
+        }
+    }
+
+    /// The child cannot do it.
+    pub(super) fn refused(&mut self, myself: &ActorRef<Msg>, generation: u64, reasons: &[String]) {
+        if generation != self.reload.generation || !matches!(self.reload.phase, Phase::Preparing(_)) {
+            return;
+        }
+        for reason in reasons {
+            tracing::error!("Reload refused: {reason}");
+        }
+        tracing::error!("Reload refused, nothing changes");
+        self.reload_ends(myself);
+    }
+
+    /// The child did it.
+    pub(super) fn committed(&mut self, myself: &ActorRef<Msg>, generation: u64) {
+        if generation != self.reload.generation || !matches!(self.reload.phase, Phase::Committing) {
+            return;
+        }
+        // What it tracks since this moment it has not heard of.
+        self.observer.say_all();
+        if self.wants_child() {
+            self.reload_done(myself);
+        } else {
+            self.reload.phase = Phase::Retiring;
+            self.post(ToVrrp::Stop);
+        }
+    }
+
+    /// The child stopped because nothing is left for it.
+    pub(super) fn committed_without_child(&mut self, myself: &ActorRef<Msg>) {
+        self.vrrp_pid_file = None;
+        self.reload_done(myself);
+    }
+
+    fn reload_done(&mut self, myself: &ActorRef<Msg>) {
+        tracing::info!("Reload complete");
+        self.reload_checker(myself);
+        if self.child.is_none() && self.wants_child() {
+            let _ = myself.cast(Msg::Start);
+        }
+        self.tell_status();
+        self.reload_ends(myself);
+    }
+
+    fn reload_ends(&mut self, myself: &ActorRef<Msg>) {
+        self.reload.phase = Phase::Idle;
+        self.systemd.ready();
+        tuning::give_back_memory();
+        self.reload_if_asked(myself);
+    }
+
+    /// The child died in the middle: a successor starts with what counts now, and an unfinished reload starts over.
+    pub(super) fn reload_lost_child(&mut self) {
+        match std::mem::take(&mut self.reload.phase) {
+            Phase::Idle => {}
+            Phase::Preparing(_) => self.reload.again = true,
+            Phase::Committing => {
+                tracing::info!("Reload complete: the new child starts with the new configuration");
+                self.systemd.ready();
+            }
+            Phase::Retiring => self.reload.phase = Phase::Retiring,
+        }
+    }
+
+    /// A phase took too long.
+    pub(super) fn reload_deadline(&mut self, generation: u64) {
+        if generation != self.reload.generation {
+            return;
+        }
+        match self.reload.phase {
+            Phase::Preparing(_) => {
+                tracing::error!("Reload given up, nothing changes: the VRRP child did not answer within {} s", PATIENCE.as_secs());
+                self.post(ToVrrp::Abandon { generation });
+                self.reload.phase = Phase::Idle;
+                self.systemd.ready();
+            }
+            Phase::Committing => self.kill_child("it did not finish a reload in time"),
+            Phase::Idle | Phase::Retiring => {}
+        }
+    }
+}
+
+/// What a running daemon cannot change stays, and is said.
+fn keep_what_needs_a_restart(old: &Config, new: &mut Config) {
+    let (old, new) = (&old.global, &mut new.global);
+    let keep = |keyword: &str, same: bool| {
+        if !same {
+            tracing::warn!("{keyword} cannot be changed by a reload: the old value stays until a restart");
+        }
+    };
+    keep("net_namespace", old.net_namespace == new.net_namespace);
+    keep("instance", old.instance == new.instance);
+    keep("use_pid_dir", old.use_pid_dir == new.use_pid_dir);
+    new.net_namespace.clone_from(&old.net_namespace);
+    new.instance.clone_from(&old.instance);
+    new.use_pid_dir = old.use_pid_dir;
+}
+
+/// What changes, one line.
+fn tell(changes: &VrrpChanges) {
+    let mut parts = Vec::new();
+    let mut part = |verb: &str, names: Vec<&str>| {
+        if !names.is_empty() {
+            parts.push(format!("{verb} {}", some(&names)));
+        }
+    };
+    part("added", changes.added.iter().map(|settings| settings.name.as_str()).collect());
+    part("changed", changes.changed.iter().map(|(name, _)| name.as_str()).collect());
+    part("removed", changes.removed.iter().map(String::as_str).collect());
+    if changes.global.is_some() {
+        parts.push("changed global settings".to_owned());
+    }
+    if parts.is_empty() {
+        tracing::info!("Nothing changed for VRRP");
+    } else {
+        tracing::info!("VRRP instances: {}", parts.join("; "));
+    }
+}
+
+/// The first few names.
+fn some(names: &[&str]) -> String {
+    const SHOWN: usize = 10;
+    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    match names.len().checked_sub(SHOWN) {
+        Some(rest @ 1..) => format!("{shown} and {rest} more"),
+        _ => shown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_cut() {
+        assert_eq!(some(&["a", "b"]), "a, b");
+        let names: Vec<&str> = std::iter::repeat_n("x", 12).collect();
+        assert!(some(&names).ends_with("x and 2 more"));
+    }
+
+    #[test]
+    fn a_reload_keeps_what_needs_a_restart() {
+        let old = Config::default();
+        let mut new = Config::default();
+        new.global.net_namespace = Some("red".to_owned());
+        new.global.router_id = Some("r2".to_owned());
+        keep_what_needs_a_restart(&old, &mut new);
+        assert_eq!(new.global.net_namespace, None);
+        assert_eq!(new.global.router_id.as_deref(), Some("r2"));
+    }
+}

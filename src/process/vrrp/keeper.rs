@@ -1,0 +1,281 @@
+//! The address keeper: puts virtual addresses into the kernel and takes out what is ours, many in one system call.
+
+use super::messages::{AnnouncerMsg, Burst, KeeperMsg, RootMsg};
+use super::shared::Shared;
+use crate::config::model::Firewall;
+use crate::net::address::{AddressOp, KernelAddress, PROTOCOL_KEEPALIVED, Rtnl};
+use crate::net::mirror::AddressKey;
+use crate::net::nftables::{Nft, NftError, Shut};
+use crate::net::sysctl::PromoteSecondaries;
+use crate::types::Family;
+use crate::vrrp::settings::{Settings, VirtualAddress};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+
+/// Requests carried out before anybody else gets a turn: about a millisecond.
+const BATCH: usize = 64;
+
+pub(super) struct Keeper;
+
+pub(super) struct Keeping {
+    shared: Arc<Shared>,
+    rtnl: Rtnl,
+    firewall: Firewall,
+    nft: Option<Nft>,
+    firewall_fails: bool,
+    queue: VecDeque<Order>,
+    /// What this process added, for kernels that do not keep our protocol number.
+    added: HashSet<(u32, AddressKey)>,
+    /// Interfaces whose `promote_secondaries` we look after; dropping puts back what was there.
+    promoted: BTreeMap<Arc<str>, Option<PromoteSecondaries>>,
+}
+
+/// Whose address it is.
+struct Holder<'a> {
+    name: &'a str,
+    interface: Option<&'a str>,
+    owner: bool,
+}
+
+impl<'a> Holder<'a> {
+    fn of(settings: &'a Settings) -> Self {
+        Self { name: &settings.name, interface: settings.interface.as_deref(), owner: settings.priority.is_owner() }
+    }
+}
+
+enum Order {
+    Change { name: Arc<str>, device: Arc<str>, op: AddressOp },
+    Shut(Vec<Shut>),
+    Open(Vec<Shut>),
+    Announce(Burst),
+}
+
+impl Actor for Keeper {
+    type Msg = KeeperMsg;
+    type State = Keeping;
+    type Arguments = (Arc<Shared>, Firewall);
+
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, (shared, firewall): Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
+        // opened even if nothing is to be shut: an earlier life may have left a table that still shuts our addresses
+        let nft = Nft::open(&firewall).map_err(|error| tracing::debug!("{error}")).ok();
+        Ok(Keeping {
+            shared,
+            rtnl: Rtnl::open()?,
+            firewall,
+            nft,
+            firewall_fails: false,
+            queue: VecDeque::new(),
+            added: HashSet::new(),
+            promoted: BTreeMap::new(),
+        })
+    }
+
+    async fn handle(&self, myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+        let idle = state.queue.is_empty();
+        match message {
+            KeeperMsg::Prepare(settings) => state.prepare(&settings),
+            KeeperMsg::Install(settings) => state.install(&settings),
+            KeeperMsg::Remove(settings) => state.remove(&settings),
+            KeeperMsg::Replace { settings, removed, added } => {
+                for address in &removed {
+                    state.queue_delete(&Holder::of(&settings), address);
+                }
+                for address in &added {
+                    state.queue_add(&Holder::of(&settings), address);
+                }
+            }
+            KeeperMsg::Announce(burst) if idle => state.shared.announcer.cast(AnnouncerMsg::Burst(burst)),
+            KeeperMsg::Announce(burst) => state.queue.push_back(Order::Announce(burst)),
+            KeeperMsg::Flush => {
+                state.carry_out();
+                if !state.queue.is_empty() {
+                    myself.cast(KeeperMsg::Flush)?;
+                    // the announcer tells of these addresses while we go on
+                    tokio::task::yield_now().await;
+                }
+                return Ok(());
+            }
+            KeeperMsg::Finish { keep_addresses } => {
+                while !state.queue.is_empty() {
+                    state.carry_out();
+                }
+                state.finish(keep_addresses);
+                state.shared.root.cast(RootMsg::KeeperFinished);
+                return Ok(());
+            }
+            #[cfg(test)]
+            KeeperMsg::Panic => std::panic::panic_any("asked to"),
+        }
+        if idle && !state.queue.is_empty() {
+            myself.cast(KeeperMsg::Flush)?;
+        }
+        Ok(())
+    }
+}
+
+impl Keeping {
+    /// What becoming master must not wait for.
+    fn prepare(&mut self, settings: &Settings) {
+        if settings.promote_secondaries
+            && let Some(interface) = &settings.interface
+        {
+            self.promote(interface);
+        }
+        if settings.is_shut() {
+            let families: BTreeSet<Family> =
+                settings.addresses.iter().chain(&settings.excluded).map(|address| address.prefix.family()).collect();
+            for family in families {
+                self.with_firewall(|nft| nft.prepare(family));
+            }
+        }
+    }
+
+    /// The addresses to shut, on the interfaces where they are.
+    fn shut(&self, settings: &Settings) -> Vec<Shut> {
+        let all = settings.addresses.iter().chain(&settings.excluded);
+        let placed = all.filter_map(|address| Some((address, self.device(settings.interface.as_deref(), address)?.1)));
+        placed.map(|(address, ifindex)| Shut { address: address.prefix.address(), ifindex }).collect()
+    }
+
+    fn install(&mut self, settings: &Settings) {
+        self.prepare(settings);
+        if settings.is_shut() {
+            self.queue.push_back(Order::Shut(self.shut(settings)));
+        }
+        for address in settings.addresses.iter().chain(&settings.excluded) {
+            self.queue_add(&Holder::of(settings), address);
+        }
+    }
+
+    fn remove(&mut self, settings: &Settings) {
+        for address in settings.addresses.iter().chain(&settings.excluded) {
+            self.queue_delete(&Holder::of(settings), address);
+        }
+        if settings.is_shut() {
+            self.queue.push_back(Order::Open(self.shut(settings)));
+        }
+    }
+
+    /// The device's name and index, when it exists.
+    fn device(&self, interface: Option<&str>, address: &VirtualAddress) -> Option<(Arc<str>, u32)> {
+        let name = address.device.as_deref().or(interface)?;
+        let index = self.shared.mirror().by_name(name)?.index;
+        Some((name.into(), index))
+    }
+
+    /// Whether the kernel has this address, and with whose protocol number.
+    fn in_kernel(&self, address: &KernelAddress) -> Option<Option<u8>> {
+        self.shared.mirror().link(address.ifindex)?.addresses.get(&address.key()).map(|known| known.proto)
+    }
+
+    /// Whether an address that stands in the kernel may be taken for ours. What the configuration calls virtual is, whoever
+    /// added it (an earlier life, another implementation, a hand); only an owner's may be the interface's very own.
+    fn is_ours(&self, holder: &Holder<'_>, address: &KernelAddress) -> bool {
+        let marked = || self.in_kernel(address) == Some(Some(PROTOCOL_KEEPALIVED));
+        !holder.owner || self.added.contains(&(address.ifindex, address.key())) || marked()
+    }
+
+    fn queue_add(&mut self, holder: &Holder<'_>, address: &VirtualAddress) {
+        let name = holder.name;
+        let Some((device, ifindex)) = self.device(holder.interface, address) else {
+            tracing::warn!(instance = name, "({name}) cannot add {}: its interface does not exist", address.prefix);
+            return;
+        };
+        let wanted = KernelAddress::from(address, ifindex);
+        if self.in_kernel(&wanted).is_some() && !self.is_ours(holder, &wanted) {
+            tracing::info!(instance = name, "({name}) {} is already on {device} and stays as it is", address.prefix);
+            return;
+        }
+        self.added.insert((ifindex, wanted.key()));
+        self.queue.push_back(Order::Change { name: name.into(), device, op: AddressOp::Add(wanted) });
+    }
+
+    fn queue_delete(&mut self, holder: &Holder<'_>, address: &VirtualAddress) {
+        let Some((device, ifindex)) = self.device(holder.interface, address) else { return };
+        let unwanted = KernelAddress::from(address, ifindex);
+        let there = self.added.contains(&(ifindex, unwanted.key())) || self.in_kernel(&unwanted).is_some();
+        if there && self.is_ours(holder, &unwanted) {
+            self.added.remove(&(ifindex, unwanted.key()));
+            self.queue.push_back(Order::Change { name: holder.name.into(), device, op: AddressOp::Delete(unwanted) });
+        }
+    }
+
+    /// The next batch: a run of address changes in one request, or what stands between two runs.
+    fn carry_out(&mut self) {
+        let mut changes = Vec::new();
+        let mut who = Vec::new();
+        let mut bursts = Vec::new();
+        while changes.len() < BATCH {
+            match self.queue.pop_front() {
+                Some(Order::Change { name, device, op }) => {
+                    changes.push(op);
+                    who.push((name, device));
+                }
+                Some(Order::Announce(burst)) => bursts.push(burst),
+                Some(Order::Shut(addresses)) => self.with_firewall(|nft| nft.block(&addresses)),
+                Some(Order::Open(addresses)) => {
+                    // only once the addresses are gone
+                    if !changes.is_empty() {
+                        self.queue.push_front(Order::Open(addresses));
+                        break;
+                    }
+                    self.with_firewall(|nft| nft.unblock(&addresses));
+                }
+                None => break,
+            }
+        }
+        for ((op, (name, device)), result) in changes.iter().zip(who).zip(self.rtnl.apply(&changes)) {
+            if let Err(error) = result {
+                report_failure(op, &name, &device, &error);
+            }
+        }
+        for burst in bursts {
+            self.shared.announcer.cast(AnnouncerMsg::Burst(burst));
+        }
+    }
+
+    /// Opens the firewall when first needed. An error is said once: it would be the same for every address.
+    fn with_firewall(&mut self, work: impl FnOnce(&mut Nft) -> Result<(), NftError>) {
+        let worked = match self.nft.as_mut() {
+            Some(nft) => work(nft),
+            None => Nft::open(&self.firewall).and_then(|nft| work(self.nft.insert(nft))),
+        };
+        match worked {
+            Ok(()) => self.firewall_fails = false,
+            Err(error) if !self.firewall_fails => {
+                self.firewall_fails = true;
+                tracing::error!("addresses that are not to be accepted stay open: {error}");
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn promote(&mut self, interface: &str) {
+        if self.promoted.contains_key(interface) {
+            return;
+        }
+        match PromoteSecondaries::set(interface) {
+            Ok(before) => {
+                self.promoted.insert(interface.into(), before);
+            }
+            Err(error) => tracing::warn!("cannot set promote_secondaries on {interface}: {error}"),
+        }
+    }
+
+    fn finish(&mut self, keep_addresses: bool) {
+        self.promoted.clear();
+        if !keep_addresses && let Some(mut nft) = self.nft.take() {
+            let _ = nft.remove_tables();
+        }
+    }
+}
+
+fn report_failure(op: &AddressOp, name: &str, device: &str, error: &dyn std::error::Error) {
+    let (verb, address) = match op {
+        AddressOp::Add(address) => ("add", address),
+        AddressOp::Delete(address) => ("remove", address),
+    };
+    let why = super::sockets::with_sources(error);
+    tracing::error!(instance = name, "({name}) cannot {verb} {} on {device}: {why}", address.prefix);
+}

@@ -1,0 +1,232 @@
+//! What an instance has heard of the machine it runs on, and what follows: its source address, faults and priority.
+
+use super::messages::LinkView;
+use super::watcher::Readings;
+use crate::types::Family;
+use crate::vrrp::event::Fault;
+use crate::vrrp::settings::{Settings, VirtualAddress};
+use crate::vrrp::track::{self, Reading, Tracked};
+use crate::vrrp::trackers::Track;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Facts, as last heard. What was not heard yet is absent.
+#[derive(Default)]
+pub(super) struct World {
+    /// One or two, so no table.
+    links: Vec<(Arc<str>, Option<LinkView>)>,
+    configured_source_here: Option<bool>,
+    /// Why the sockets could not be opened.
+    sockets: Option<String>,
+}
+
+/// Every interface that an instance depends on: its own, those of its addresses, tracked ones.
+pub(super) fn interfaces_of(settings: &Settings) -> Vec<Arc<str>> {
+    let devices = all_addresses(settings).filter_map(|address| address.device.as_deref());
+    let tracked = settings.track_interfaces.iter().map(|tracked| tracked.name.as_str());
+    let names: BTreeSet<&str> = settings.interface.as_deref().into_iter().chain(devices).chain(tracked).collect();
+    names.into_iter().map(Arc::from).collect()
+}
+
+fn all_addresses(settings: &Settings) -> impl Iterator<Item = &VirtualAddress> {
+    settings.addresses.iter().chain(&settings.excluded)
+}
+
+/// A tracked object that says something; one of which nothing is known adds nothing.
+fn tracked(kind: &str, track: &Track, reading: Option<&Reading>) -> Option<Tracked> {
+    let reverse = if track.reverse { " (reverse)" } else { "" };
+    let fault = Fault::Tracker(format!("tracked {kind} {}{reverse}", track.name));
+    Some(Tracked { name: track.name.clone(), fault, weight: track.weight, reverse: track.reverse, reading: *reading? })
+}
+
+/// Whether everything that could make a fault has spoken.
+pub(super) fn verdicts_are_in(settings: &Settings, readings: &Readings) -> bool {
+    let known =
+        |tracks: &[Track], of: &HashMap<String, Reading>| tracks.iter().all(|track| track.weight != 0 || of.contains_key(&track.name));
+    known(&settings.track_scripts, &readings.scripts)
+        && known(&settings.track_files, &readings.files)
+        && known(&settings.track_processes, &readings.processes)
+}
+
+impl World {
+    pub(super) fn link_is(&mut self, name: Arc<str>, view: Option<LinkView>) {
+        match self.links.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = view,
+            None => {
+                self.links.reserve_exact(1);
+                self.links.push((name, view));
+            }
+        }
+    }
+
+    pub(super) fn configured_source_is(&mut self, here: bool) {
+        self.configured_source_here = Some(here);
+    }
+
+    pub(super) fn sockets_are(&mut self, fault: Option<String>) {
+        self.sockets = fault;
+    }
+
+    /// Whether there was a first word on everything that these settings depend on.
+    pub(super) fn is_complete_for(&self, settings: &Settings) -> bool {
+        let source_known = settings.configured_source().is_none() || self.configured_source_here.is_some();
+        source_known && interfaces_of(settings).iter().all(|name| self.links.iter().any(|(known, _)| known == name))
+    }
+
+    /// The instance's own interface, when it exists.
+    pub(super) fn own_link(&self, settings: &Settings) -> Option<LinkView> {
+        settings.interface.as_deref().and_then(|name| self.link(name))
+    }
+
+    fn link(&self, name: &str) -> Option<LinkView> {
+        self.links.iter().find(|(known, _)| **known == *name).and_then(|(_, view)| *view)
+    }
+
+    /// Where adverts come from: as configured, else the interface's own address.
+    pub(super) fn source(&self, settings: &Settings) -> Option<IpAddr> {
+        settings.configured_source().or_else(|| {
+            let link = self.own_link(settings)?;
+            match settings.family {
+                Family::V4 => link.source4,
+                Family::V6 => link.source6,
+            }
+        })
+    }
+
+    /// Faults that are not trackers'.
+    pub(super) fn faults(&self, settings: &Settings) -> BTreeSet<Fault> {
+        let mut faults = BTreeSet::new();
+        faults.extend(settings.config_fault.clone().map(Fault::Configuration));
+        faults.extend(self.own_interface_fault(settings));
+        faults.extend(self.source_fault(settings));
+        for address in all_addresses(settings).filter(|address| !address.no_track) {
+            let other = address.device.as_deref().filter(|name| settings.interface.as_deref() != Some(name));
+            faults.extend(other.and_then(|name| self.down(name)));
+        }
+        // without an interface there is no socket either: the cause is said, not the consequence
+        if faults.is_empty() {
+            faults.extend(self.sockets.clone().map(Fault::Socket));
+        }
+        faults
+    }
+
+    fn own_interface_fault(&self, settings: &Settings) -> Option<Fault> {
+        let name = settings.interface.as_ref()?;
+        match self.own_link(settings) {
+            None => Some(Fault::InterfaceMissing(name.clone())),
+            Some(link) if !link.up && !settings.dont_track_primary => Some(Fault::InterfaceDown(name.clone())),
+            Some(_) => None,
+        }
+    }
+
+    fn source_fault(&self, settings: &Settings) -> Option<Fault> {
+        match settings.configured_source() {
+            Some(source) => {
+                let needed = settings.track_src_ip || settings.transport.is_unicast();
+                (needed && self.configured_source_here == Some(false)).then_some(Fault::SourceAddressLost(source))
+            }
+            None if self.own_link(settings).is_some() && self.source(settings).is_none() => {
+                Some(Fault::NoSourceAddress(settings.family.to_string()))
+            }
+            None => None,
+        }
+    }
+
+    /// What the trackers come to.
+    pub(super) fn track(&self, settings: &Settings, readings: &Readings) -> track::Outcome {
+        let interfaces = settings.track_interfaces.iter().map(|tracked| {
+            let down = self.down(&tracked.name);
+            let reading = if down.is_some() { Reading::Down } else { Reading::Up };
+            let fault = down.unwrap_or_else(|| Fault::Tracker(format!("reverse tracking of interface {}", tracked.name)));
+            Tracked { name: tracked.name.clone(), fault, weight: tracked.weight, reverse: tracked.reverse, reading }
+        });
+        let scripts = settings.track_scripts.iter().filter_map(|track| tracked("script", track, readings.scripts.get(&track.name)));
+        let files = settings.track_files.iter().filter_map(|track| tracked("file", track, readings.files.get(&track.name)));
+        let processes = settings.track_processes.iter().filter_map(|track| tracked("process", track, readings.processes.get(&track.name)));
+        track::sum_up(settings.priority, &interfaces.chain(scripts).chain(files).chain(processes).collect::<Vec<_>>())
+    }
+
+    fn down(&self, name: &str) -> Option<Fault> {
+        match self.link(name) {
+            None => Some(Fault::InterfaceMissing(name.to_owned())),
+            Some(link) if !link.up => Some(Fault::InterfaceDown(name.to_owned())),
+            Some(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Priority;
+    use crate::vrrp::settings::{TrackInterface, Transport};
+    use crate::vrrp::testing;
+
+    fn link(up: bool, source: Option<&str>) -> Option<LinkView> {
+        Some(LinkView { index: 7, up, mac: None, source4: source.map(|text| text.parse().unwrap()), source6: None })
+    }
+
+    fn world(links: &[(&str, Option<LinkView>)]) -> World {
+        let mut world = World::default();
+        for (name, view) in links {
+            world.link_is(Arc::from(*name), *view);
+        }
+        world
+    }
+
+    #[test]
+    fn a_healthy_interface_gives_a_source_and_no_fault() {
+        let (settings, world) = (testing::settings(), world(&[("eth0", link(true, Some("192.0.2.1")))]));
+        assert!(world.is_complete_for(&settings));
+        assert_eq!(world.source(&settings), Some("192.0.2.1".parse().unwrap()));
+        assert!(world.faults(&settings).is_empty());
+    }
+
+    #[test]
+    fn every_cause_is_named() {
+        let settings = testing::settings();
+        let fault = |view| world(&[("eth0", view)]).faults(&settings).into_iter().next().unwrap().to_string();
+        assert_eq!(fault(None), "interface eth0 does not exist");
+        assert_eq!(fault(link(false, Some("192.0.2.1"))), "interface eth0 down");
+        assert_eq!(fault(link(true, None)), "no IPv4 address for interface");
+    }
+
+    #[test]
+    fn dont_track_primary_forgives_a_missing_carrier_only() {
+        let mut settings = testing::settings();
+        settings.dont_track_primary = true;
+        assert!(world(&[("eth0", link(false, Some("192.0.2.1")))]).faults(&settings).is_empty());
+        assert!(!world(&[("eth0", None)]).faults(&settings).is_empty());
+    }
+
+    #[test]
+    fn a_tracked_interface_faults_without_weight_and_counts_with_one() {
+        let mut settings = testing::settings();
+        let world = world(&[("eth0", link(true, Some("192.0.2.1"))), ("eth1", link(false, None))]);
+        settings.track_interfaces = vec![TrackInterface { name: "eth1".to_owned(), weight: 0, reverse: false }];
+        assert_eq!(world.track(&settings, &Readings::default()).faults, BTreeSet::from([Fault::InterfaceDown("eth1".to_owned())]));
+        settings.track_interfaces[0].weight = -30;
+        assert_eq!(world.track(&settings, &Readings::default()).priority, Priority::new(70).unwrap());
+        assert!(world.track(&settings, &Readings::default()).faults.is_empty());
+    }
+
+    #[test]
+    fn a_unicast_source_that_is_not_here_is_a_fault_and_a_multicast_one_only_when_tracked() {
+        let mut settings = testing::settings();
+        let source = Some("192.0.2.9".parse().unwrap());
+        let mut world = world(&[("eth0", link(true, Some("192.0.2.1")))]);
+        settings.transport = Transport::Multicast { group: "224.0.0.18".parse().unwrap(), source };
+        assert!(!world.is_complete_for(&settings));
+        world.configured_source_is(false);
+        assert!(world.is_complete_for(&settings));
+        assert!(world.faults(&settings).is_empty());
+        settings.track_src_ip = true;
+        assert_eq!(world.faults(&settings).len(), 1);
+        settings.track_src_ip = false;
+        settings.transport = Transport::Unicast { source, peers: Vec::new(), ttl: None };
+        assert_eq!(world.faults(&settings).len(), 1);
+        world.configured_source_is(true);
+        assert!(world.faults(&settings).is_empty());
+    }
+}
