@@ -22,6 +22,7 @@
 //! | [`script`] | programs of other people: whose rights they get, whether they may run, running them, FIFOs |
 //! | [`report`] | state for readers: text dumps |
 //! | [`process`] | who runs what, with which powers: roles, supervisor, reload, VRRP child |
+//! | [`ctl`] | the operator's tool: the demonstration and its laboratory |
 
 pub mod types;
 
@@ -56,3 +57,5 @@ pub mod notify;
 pub mod report;
 
 pub mod process;
+
+pub mod ctl;
