@@ -5,7 +5,7 @@ use super::configuration;
 use super::paths::{self, PidPaths};
 use super::roles::{Role, RoleName};
 use super::supervisor::{self, Setup};
-use super::{EXIT_FATAL, EXIT_PERMISSION, scripts};
+use super::{EXIT_FATAL, EXIT_PERMISSION, relay, scripts};
 use crate::config::Loaded;
 use crate::config::model::{Config, Global};
 use crate::sys::log::{self, LogOptions};
@@ -112,6 +112,7 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     remove_stale(&pid_paths.bfd);
     let run_as = choose_user(&config.global);
     scripts::take_up(&mut config, run_as);
+    relay::take_up(&config);
     let report = if options.foreground { None } else { Some(fork_off()?) };
     log::settled();
     Ok(Setup { arguments: arguments.to_vec(), options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report })

@@ -2,10 +2,12 @@
 
 mod address;
 mod command;
+mod secret;
 mod time;
 
 pub use address::{Family, IpPrefix, MacAddr};
 pub use command::{Command, Groups, ScriptOutcome, ScriptUser};
+pub use secret::Secret;
 pub use time::Instant;
 
 use serde::{Deserialize, Serialize};
