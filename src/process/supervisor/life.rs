@@ -82,7 +82,7 @@ impl State {
         let global = &self.config.global;
         self.postman.configure(postman::Settings {
             mail: global.mail.clone(),
-            router: global.router_id.clone().unwrap_or_else(postman::host_name),
+            router: global.router_id.clone(),
             spawn: self.spawn_plan(Role::of(RoleName::Mail), None),
         });
     }
