@@ -11,6 +11,7 @@ mod define;
 pub mod diagnostic;
 mod include;
 pub mod keyword;
+pub mod layout;
 pub mod lex;
 pub mod parse;
 pub mod preprocess;

@@ -65,6 +65,8 @@ impl<'s, B> Parser<'s, '_, B> {
                 None => self.unknown(table, &word),
             }
         }
+        // Tables of one kind need not stand together: what comes first in the file comes first.
+        items.sort_by_key(|item| item.at.start);
         items
     }
 
@@ -73,14 +75,20 @@ impl<'s, B> Parser<'s, '_, B> {
         match (&row.shape, value.into_inner()) {
             (Shape::Line, DeValue::Boolean(on)) if row.max == 0 => {
                 if on {
-                    self.push(row, word, Vec::new(), Vec::new(), items);
+                    self.push(row, word, Vec::new(), Vec::new(), (place, None), items);
+                }
+            }
+            // A keyword whose words may all be left out, alone.
+            (Shape::Line, DeValue::Boolean(on)) if row.min == 0 && !row.is_switch() => {
+                if on {
+                    self.push(row, word, Vec::new(), Vec::new(), (place, None), items);
                 }
             }
             // Several words, or several lines of one word each.
             (Shape::Line, DeValue::Array(array)) => {
                 if row.max > 1 && !array.iter().any(|value| value.get_ref().is_array()) {
                     let args = self.row(array);
-                    self.push(row, word, args, Vec::new(), items);
+                    self.push(row, word, args, Vec::new(), (place, None), items);
                 } else {
                     array.into_iter().for_each(|value| self.keyword(row, word, value, items));
                 }
@@ -88,21 +96,22 @@ impl<'s, B> Parser<'s, '_, B> {
             (Shape::Line, DeValue::Table(_)) => self.wrong(row, place, "a table"),
             (Shape::Line, value) => {
                 let args = self.words(value, place, row.max > 1 && !row.args.contains("SCRIPT"));
-                self.push(row, word, args, Vec::new(), items);
+                self.push(row, word, args, Vec::new(), (place, None), items);
             }
             (Shape::List, DeValue::Table(names)) if row.max > 0 => {
                 for (name, value) in in_order(names) {
                     let place = span(self.file, value.span());
+                    let at = span(self.file, name.span());
                     let args = self.name(row, name);
                     let lines = self.lines(row, value.into_inner(), place);
-                    self.push(row, word, args, lines, items);
+                    self.push(row, word, args, lines, (at, Some(end_of(place))), items);
                 }
             }
             (Shape::List, value) => {
                 let lines = self.lines(row, value, place);
-                self.push(row, word, Vec::new(), lines, items);
+                self.push(row, word, Vec::new(), lines, (word.span, Some(end_of(place))), items);
             }
-            (Shape::Block(table), DeValue::Table(keys)) if row.max == 0 => self.block(row, table, word, Vec::new(), keys, items),
+            (Shape::Block(table), DeValue::Table(keys)) if row.max == 0 => self.block(row, table, word, Vec::new(), keys, place, items),
             (Shape::Block(table), DeValue::Table(names)) => {
                 for (name, value) in in_order(names) {
                     let place = span(self.file, value.span());
@@ -127,12 +136,12 @@ impl<'s, B> Parser<'s, '_, B> {
         items: &mut Vec<Item<'s, B>>,
     ) {
         match value {
-            DeValue::Table(keys) => self.block(row, table, word, args, keys, items),
+            DeValue::Table(keys) => self.block(row, table, word, args, keys, place, items),
             DeValue::Array(array) => {
                 for value in array {
                     let place = span(self.file, value.span());
                     match value.into_inner() {
-                        DeValue::Table(keys) => self.block(row, table, word, args.clone(), keys, items),
+                        DeValue::Table(keys) => self.block(row, table, word, args.clone(), keys, place, items),
                         other => self.wrong(row, place, other.type_str()),
                     }
                 }
@@ -141,6 +150,7 @@ impl<'s, B> Parser<'s, '_, B> {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a block is all of these, and nothing else needs them together")]
     fn block(
         &mut self,
         row: &'static Keyword<B>,
@@ -148,12 +158,13 @@ impl<'s, B> Parser<'s, '_, B> {
         word: &Word<'s>,
         args: Vec<Word<'s>>,
         keys: DeTable<'s>,
+        place: Span,
         items: &mut Vec<Item<'s, B>>,
     ) {
         self.path.push(row.name);
         let children = self.items(table, keys);
         self.path.pop();
-        self.push(row, word, args, children, items);
+        self.push(row, word, args, children, (place, None), items);
     }
 
     fn push(
@@ -162,9 +173,10 @@ impl<'s, B> Parser<'s, '_, B> {
         word: &Word<'s>,
         args: Vec<Word<'s>>,
         children: Vec<Item<'s, B>>,
+        (at, close): (Span, Option<Span>),
         items: &mut Vec<Item<'s, B>>,
     ) {
-        let item = Item { word: word.clone(), row: Some(row), args, raw: Raw(None), children };
+        let item = Item { word: word.clone(), row: Some(row), args, raw: Raw(None), children, at, close };
         if check_count(row, &item, self.complaints) {
             items.push(item);
         }
@@ -186,12 +198,12 @@ impl<'s, B> Parser<'s, '_, B> {
             }
             one => {
                 let words = self.words(one, place, true);
-                return line(words).into_iter().collect();
+                return line(words, place).into_iter().collect();
             }
         };
         let lines = values.into_iter().filter_map(|value| {
             let place = span(self.file, value.span());
-            line(self.words(value.into_inner(), place, true))
+            line(self.words(value.into_inner(), place, true), place)
         });
         lines.collect()
     }
@@ -263,9 +275,15 @@ impl<'s, B> Parser<'s, '_, B> {
     }
 }
 
-fn line<'s, B>(words: Vec<Word<'s>>) -> Option<Item<'s, B>> {
+fn line<'s, B>(words: Vec<Word<'s>>, at: Span) -> Option<Item<'s, B>> {
     let mut words = words.into_iter();
-    words.next().map(|word| Item { word, row: None, args: words.collect(), raw: Raw(None), children: Vec::new() })
+    let word = words.next()?;
+    Some(Item { word, row: None, args: words.collect(), raw: Raw(None), children: Vec::new(), at, close: None })
+}
+
+/// The last byte of a value: the `]` of an array.
+const fn end_of(value: Span) -> Span {
+    Span { start: value.end.saturating_sub(1), ..value }
 }
 
 /// As they were written: the map sorts by name.
