@@ -9,6 +9,7 @@
 pub mod command;
 mod define;
 pub mod diagnostic;
+pub mod gather;
 mod include;
 pub mod keyword;
 pub mod layout;
@@ -22,6 +23,7 @@ pub mod toml;
 pub mod tree;
 
 pub(crate) use include::CHECKS as INCLUDE_CHECKS;
+pub use include::Included;
 
 pub use diagnostic::{Complaint, Complaints, Diagnostic, Report, Severity, Verdict};
 pub use keyword::{Keyword, Shape};

@@ -1,9 +1,11 @@
 //! TOML with the same keywords, into the same `Tree`.
 //!
 //! Blocks are tables, named blocks tables in a table (`[vrrp_instance.VI_1]`), lists arrays of strings (one string a line), a
-//! keyword with several words an array, a flag `true`.
+//! keyword with several words an array, a flag `true`. What stands where in a file does not matter to TOML, but is kept: an `include`
+//! is read where it stands.
 
 use super::diagnostic::{self, Complaint, Complaints};
+use super::include;
 use super::keyword::{self, Keyword, Shape, Table};
 use super::parse::check_count;
 use super::source::{Sources, Span};
@@ -24,22 +26,38 @@ pub fn parse<'s, B>(sources: &'s Sources, file: u32, root: Table<B>, complaints:
     Tree { items: parser.items(root, table.into_inner()) }
 }
 
-/// What the root's `include` names: other TOML files.
-pub fn includes(sources: &Sources, file: u32) -> Vec<(String, Span)> {
+/// What the root's includes name: each with its place, keyword and pattern.
+pub fn includes(sources: &Sources, file: u32) -> Vec<(Span, String, String)> {
     let (table, _) = DeTable::parse_recoverable(sources.text(file));
-    let named = in_order(table.into_inner()).into_iter().filter(|(key, _)| key.get_ref() == INCLUDE).map(|(_, value)| value);
-    let each = named.flat_map(|value| match value.get_ref() {
-        DeValue::Array(_) => match value.into_inner() {
-            DeValue::Array(array) => array.into_iter().collect(),
-            _ => Vec::new(),
-        },
-        _ => vec![value],
-    });
-    each.filter_map(|value| Some((value.get_ref().as_str()?.to_owned(), span(file, value.span())))).collect()
+    let mut found = Vec::new();
+    for (key, value) in in_order(table.into_inner()) {
+        if include::strictness(key.get_ref()).is_some() {
+            named(file, key.get_ref(), &value, span(file, value.span()), &mut found);
+        }
+    }
+    found.sort_by_key(|(place, ..)| place.start);
+    found
 }
 
-/// The root's key that names further files.
-const INCLUDE: &str = "include";
+/// A pattern, several of them, or tables that hold them: `[[include]]`, `file = "…"`.
+fn named(file: u32, keyword: &str, value: &Spanned<DeValue<'_>>, place: Span, found: &mut Vec<(Span, String, String)>) {
+    match value.get_ref() {
+        DeValue::String(pattern) => found.push((place, keyword.to_owned(), pattern.to_string())),
+        DeValue::Array(array) => array.iter().for_each(|value| named(file, keyword, value, span(file, value.span()), found)),
+        DeValue::Table(table) => {
+            if let Some(value) = table.get(FILE) {
+                let mut inner = Vec::new();
+                named(file, keyword, value, place, &mut inner);
+                // However many it names, they are read where the table begins.
+                found.extend(inner.into_iter().map(|(_, keyword, pattern)| (place, keyword, pattern)));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What an include's table holds.
+const FILE: &str = "file";
 
 fn span(file: u32, range: std::ops::Range<usize>) -> Span {
     let at = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
@@ -61,13 +79,29 @@ impl<'s, B> Parser<'s, '_, B> {
             let word = Word { span: span(self.file, key.span()), text: key.into_inner() };
             match keyword::find(table, &word) {
                 Some(row) => self.keyword(row, &word, value, &mut items),
-                None if self.path.is_empty() && word.text == INCLUDE => {}
+                None if self.path.is_empty() && include::strictness(&word).is_some() => self.check_include(&value),
                 None => self.unknown(table, &word),
             }
         }
         // Tables of one kind need not stand together: what comes first in the file comes first.
         items.sort_by_key(|item| item.at.start);
         items
+    }
+
+    /// What cannot name a file is said; the others have been followed already.
+    fn check_include(&mut self, value: &Spanned<DeValue<'s>>) {
+        let good = match value.get_ref() {
+            DeValue::String(_) => true,
+            DeValue::Array(array) => return array.iter().for_each(|value| self.check_include(value)),
+            DeValue::Table(table) => {
+                table.len() == 1 && table.get(FILE).is_some_and(|value| matches!(value.get_ref(), DeValue::String(_) | DeValue::Array(_)))
+            }
+            _ => false,
+        };
+        if !good {
+            let complaint = Complaint::error(span(self.file, value.span()), "this names no file to include");
+            self.complaints.push(complaint.expected("'include = \"FILE\"', or a table '[[include]]' with 'file = \"FILE\"' to read it there"));
+        }
     }
 
     fn keyword(&mut self, row: &'static Keyword<B>, word: &Word<'s>, value: Spanned<DeValue<'s>>, items: &mut Vec<Item<'s, B>>) {
