@@ -10,6 +10,7 @@ pub(crate) mod files;
 mod mail;
 mod paths;
 mod roles;
+mod rooted;
 mod scripts;
 pub mod signals;
 mod supervisor;
