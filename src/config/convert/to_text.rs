@@ -7,8 +7,8 @@ use super::word::{plain, quoted, script};
 use crate::syntax::Shape;
 use crate::syntax::command::group;
 use crate::syntax::diagnostic::is_secret;
-use crate::syntax::lex::{content_end, pieces};
 use crate::syntax::layout;
+use crate::syntax::lex::{content_end, pieces};
 
 /// What becomes of passwords.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
