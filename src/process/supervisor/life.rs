@@ -1,7 +1,7 @@
 //! Birth, death and succession of the VRRP child, and the end of it all.
 
 use super::child::{self, Child, Died};
-use super::{ChildRef, Msg, State, heartbeat, postman};
+use super::{ChildRef, Msg, State, heartbeat, postman, speech};
 use crate::actor::Restart;
 use crate::ipc::messages::ToVrrp;
 use crate::process::boot::Boot;
@@ -58,7 +58,7 @@ impl State {
             herald: self.herald.clone(),
         };
         self.memory.answered();
-        match Actor::spawn_linked(None, Child::<child::Vrrp>::new(), arguments, myself.get_cell()).await {
+        match Actor::spawn_linked(None, Child::<speech::Vrrp>::new(), arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.restarts.started(NAME, &actor.get_cell(), Instant::now());
                 self.child = Some(ChildRef { actor, life: self.lives, running: false });
