@@ -11,6 +11,7 @@ mod mail;
 mod paths;
 mod relay;
 mod roles;
+mod rooted;
 mod scripts;
 pub mod signals;
 mod supervisor;

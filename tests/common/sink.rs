@@ -150,11 +150,9 @@ pub fn subject(mail: &str) -> Option<String> {
 
 fn slow_line(stream: &mut TcpStream) -> String {
     let mut line = Vec::new();
-    while let Some(Ok(byte)) = stream.bytes().next() {
-        if byte == b'\n' {
-            break;
-        }
-        line.push(byte);
+    let mut byte = [0];
+    while stream.read_exact(&mut byte).is_ok() && byte != *b"\n" {
+        line.extend(byte);
     }
     String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
 }

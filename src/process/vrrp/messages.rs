@@ -5,6 +5,7 @@ use crate::config::model::Watched;
 use crate::ipc::messages::{FromVrrp, ToVrrp};
 use crate::net::mirror::Change;
 use crate::net::reflector::ReflectorError;
+use crate::process::rooted::Heard;
 use crate::types::{IpPrefix, MacAddr, ScriptOutcome};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::group::Report;
@@ -53,10 +54,8 @@ pub(super) enum Member {
 }
 
 pub(super) enum RootMsg {
-    /// The supervisor said something.
-    Supervisor(ToVrrp),
-    /// The pipe is closed: withdraw and exit.
-    SupervisorGone,
+    /// What the supervisor says; when it is gone: withdraw and exit.
+    Supervisor(Heard<ToVrrp>),
     /// An instance panicked.
     InstanceFailed { id: InstanceId, why: String },
     /// The back-off of a failed actor is over.
@@ -76,6 +75,12 @@ pub(super) enum RootMsg {
     /// Make a member fail, to prove that nothing is lost.
     #[cfg(test)]
     Panic(Member),
+}
+
+impl From<Heard<ToVrrp>> for RootMsg {
+    fn from(heard: Heard<ToVrrp>) -> Self {
+        Self::Supervisor(heard)
+    }
 }
 
 pub(super) enum InstanceMsg {

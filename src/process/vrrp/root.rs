@@ -17,6 +17,7 @@ use crate::actor::{Backoff, Restart, Restarts};
 use crate::config::model::{VrrpChanges, VrrpConfig, VrrpGlobal, Watched};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{Dump, FromVrrp, ToVrrp};
+use crate::process::rooted::Heard;
 use crate::report::Tracking;
 use crate::sys::{clock, tuning};
 use crate::types::Instant;
@@ -132,8 +133,8 @@ impl Actor for Root {
 
     async fn handle(&self, myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         match message {
-            RootMsg::Supervisor(message) => state.supervisor_said(&myself, message).await?,
-            RootMsg::SupervisorGone => {
+            RootMsg::Supervisor(Heard::Said(message)) => state.supervisor_said(&myself, message).await?,
+            RootMsg::Supervisor(Heard::Gone) => {
                 tracing::error!("the supervisor is gone: withdrawing");
                 state.withdraw(&myself);
             }
