@@ -132,42 +132,30 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("keepalived-relay-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-
-        fn write(&self, text: &str, mode: u32) -> Mail {
-            let path = self.0.join("password");
-            std::fs::write(&path, text).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            Mail { login: Some(("me".to_owned(), path)), ..Mail::default() }
-        }
+    fn written(folder: &tempfile::TempDir, text: &str, mode: u32) -> Mail {
+        let path = folder.path().join("password");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        of(path)
     }
 
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
+    fn of(path: PathBuf) -> Mail {
+        Mail { login: Some(("me".to_owned(), path)), ..Mail::default() }
     }
 
     #[test]
     fn the_first_line_is_the_password() {
-        let folder = Folder::new("first");
-        let login = login(&folder.write("s3cret \r\nmore\n", 0o640)).unwrap().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let login = login(&written(&folder, "s3cret \r\nmore\n", 0o640)).unwrap().unwrap();
         assert_eq!(login.password.reveal(), "s3cret ");
         assert!(!format!("{login:?}").contains("s3cret"));
     }
 
     #[test]
     fn a_file_that_everybody_may_read_or_write_is_not_used_and_the_cure_is_named() {
-        let folder = Folder::new("open");
+        let folder = tempfile::tempdir().unwrap();
         for mode in [0o644, 0o602] {
-            let error = login(&folder.write("x\n", mode)).unwrap_err();
+            let error = login(&written(&folder, "x\n", mode)).unwrap_err();
             assert!(matches!(error, RelayError::Open { .. }), "{error}");
             assert!(error.to_string().contains("chmod o= "), "{error}");
         }
@@ -175,22 +163,19 @@ mod tests {
 
     #[test]
     fn what_is_no_password_is_told() {
-        let folder = Folder::new("none");
-        assert!(matches!(login(&folder.write("\nx\n", 0o600)), Err(RelayError::Empty { .. })));
-        let missing = Mail { login: Some(("me".to_owned(), folder.0.join("gone"))), ..Mail::default() };
-        assert!(matches!(login(&missing), Err(RelayError::Password { .. })));
-        let place = Mail { login: Some(("me".to_owned(), folder.0.clone())), ..Mail::default() };
-        assert!(matches!(login(&place), Err(RelayError::NoFile { .. })));
-        let pipe = folder.0.join("pipe");
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(login(&written(&folder, "\nx\n", 0o600)), Err(RelayError::Empty { .. })));
+        assert!(matches!(login(&of(folder.path().join("gone"))), Err(RelayError::Password { .. })));
+        assert!(matches!(login(&of(folder.path().to_owned())), Err(RelayError::NoFile { .. })));
+        let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
-        let pipe = Mail { login: Some(("me".to_owned(), pipe)), ..Mail::default() };
-        assert!(matches!(login(&pipe), Err(RelayError::NoFile { .. })));
+        assert!(matches!(login(&of(pipe)), Err(RelayError::NoFile { .. })));
     }
 
     #[test]
     fn a_file_without_a_certificate_is_no_authority() {
-        let folder = Folder::new("ca");
-        let path = folder.0.join("ca");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca");
         std::fs::write(&path, "nothing").unwrap();
         let mail = Mail { authority: Some(path), ..Mail::default() };
         assert!(authorities(&mail).unwrap_err().to_string().ends_with("no certificate is in it"));

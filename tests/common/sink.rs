@@ -149,8 +149,9 @@ pub fn subject(mail: &str) -> Option<String> {
 }
 
 fn slow_line(stream: &mut TcpStream) -> String {
-    let (mut line, mut byte) = (Vec::new(), [0]);
-    while matches!(stream.read(&mut byte), Ok(1)) && byte != *b"\n" {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while stream.read_exact(&mut byte).is_ok() && byte != *b"\n" {
         line.extend(byte);
     }
     String::from_utf8_lossy(line.trim_ascii_end()).into_owned()
