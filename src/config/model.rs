@@ -152,6 +152,15 @@ pub struct Global {
     pub vrrp_no_swap: bool,
     /// `vrrp_cpu_affinity`.
     pub vrrp_cpu_affinity: Vec<u16>,
+    /// `process_monitor_rcv_bufs`, bytes.
+    #[serde(default)]
+    pub process_buffer: Option<u32>,
+    /// `use_symlink_paths`: scripts are run by the path that is written.
+    #[serde(default)]
+    pub use_symlink_paths: bool,
+    /// `set_supplementary_groups`: scripts get all groups of their user.
+    #[serde(default)]
+    pub set_supplementary_groups: bool,
 }
 
 impl Default for Global {
@@ -189,6 +198,9 @@ impl Default for Global {
             vrrp_rt_limit: None,
             vrrp_no_swap: false,
             vrrp_cpu_affinity: Vec::new(),
+            process_buffer: None,
+            use_symlink_paths: false,
+            set_supplementary_groups: false,
         }
     }
 }

@@ -18,8 +18,11 @@ pub(super) const GLOBAL: &[Row] = &[
         .renamed("checker_process_name")
         .act(daemon::checker_process_name),
     K::value("bfd_process_name", "NAME", "name of the BFD process").default("keepalived; keepalived_bfd with process_names"),
-    K::switch("use_symlink_paths", "keep symbolic links in script paths").default("off").since("2.3.2"),
-    K::switch("set_supplementary_groups", "scripts get the groups of their user").default("off").since("2.3.2"),
+    K::switch("use_symlink_paths", "keep symbolic links in script paths").default("off").since("2.3.2").act(daemon::use_symlink_paths),
+    K::switch("set_supplementary_groups", "scripts get the groups of their user")
+        .default("off")
+        .since("2.3.2")
+        .act(daemon::set_supplementary_groups),
     K::value("tmp_config_directory", "DIRECTORY", "where a copy of the configuration is kept")
         .default("memory")
         .lenient()
@@ -273,8 +276,9 @@ pub(super) const GLOBAL: &[Row] = &[
     K::value("process_monitor_rcv_bufs", "BYTES", "receive buffer of process events")
         .range("1..2147483647")
         .default("the system's")
-        .lenient(),
-    K::switch("process_monitor_rcv_bufs_force", "beyond the system's limit").default("off"),
+        .lenient()
+        .act(daemon::process_buffer),
+    K::switch("process_monitor_rcv_bufs_force", "beyond the system's limit").default("off").act(read::nothing_to_do),
     // IPVS
     K::values("lvs_timeouts", "[tcp N] [tcpfin N] [udp N]", 1, 6, "IPVS timeouts")
         .range("0..2678400")

@@ -197,6 +197,22 @@ pub(crate) fn cpu_affinity(reader: &mut Reader, line: &Line<'_>) {
     }
 }
 
+pub(crate) fn process_buffer(reader: &mut Reader, line: &Line<'_>) {
+    reader.global.process_buffer = number::unsigned(reader, line, 1, LEFT_OUT).or(reader.global.process_buffer);
+}
+
+pub(crate) fn use_symlink_paths(reader: &mut Reader, line: &Line<'_>) {
+    if let Some(on) = number::switch(reader, line, LEFT_OUT) {
+        reader.global.use_symlink_paths = on;
+    }
+}
+
+pub(crate) fn set_supplementary_groups(reader: &mut Reader, line: &Line<'_>) {
+    if let Some(on) = number::switch(reader, line, LEFT_OUT) {
+        reader.global.set_supplementary_groups = on;
+    }
+}
+
 /// The preprocessor has acted on it; here its words are looked at (in the original's words).
 pub(crate) fn include_check(reader: &mut Reader, line: &Line<'_>) {
     for (number, word) in line.args.iter().enumerate() {

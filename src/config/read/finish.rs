@@ -134,7 +134,10 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         strict: is_strict,
         promote_secondaries: draft.promote_secondaries,
         announce: announce(reader, &draft, is_strict),
-        track_interfaces: together::interfaces(tracked(reader, &draft, priority), group),
+        track_interfaces: {
+            let own = tracked(reader, &draft, priority);
+            together::interfaces(reader, &draft, own, group)
+        },
         track_scripts: together::tracks(reader, Kind::Script, &draft, group, priority),
         track_files: together::tracks(reader, Kind::File, &draft, group, priority),
         track_processes: together::tracks(reader, Kind::Process, &draft, group, priority),

@@ -20,7 +20,7 @@ use crate::actor::{Backoff, Restarts};
 use crate::config::model::{Config, OnceScript};
 use crate::ipc::messages::{CheckerId, Dump, PROTOCOL, ToVrrp};
 use crate::notify::herald::{Herald, Report};
-use crate::script::observer::{Observer, Seen};
+use crate::script::observer::{Observer, Seen, Tracked};
 use crate::script::runner::Runner;
 use crate::script::table::Table;
 use crate::sys::log;
@@ -37,6 +37,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use reload::Reload;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook_tokio::SignalsInfo;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -70,6 +71,8 @@ pub(super) struct Setup {
     pub(super) run_as: RunAs,
     /// Whoever waits for the daemon to stand.
     pub(super) report: Option<Outcome>,
+    /// For process events, of the network namespace in which we were started.
+    pub(super) connector: Option<OwnedFd>,
 }
 
 /// To the supervisor.
@@ -236,8 +239,8 @@ impl Actor for Supervisor {
         setup.pid_file.write(std::process::id())?;
         listen_to_signals(&myself, setup.options.ignore_sigint)?;
         let (sender, mut seen) = mpsc::unbounded_channel();
-        let observer = Observer::start(sender);
-        observer.observe(setup.config.watched.files.clone(), setup.config.watched.processes.clone());
+        let observer = Observer::start(sender, setup.connector);
+        observer.observe(tracked(&setup.config));
         let supervisor = myself.clone();
         tokio::spawn(async move {
             while let Some(seen) = seen.recv().await {
@@ -394,7 +397,7 @@ impl State {
         self.config = config;
         self.herald.configure(self.config.clone(), table);
         self.instruct_postman();
-        self.observer.observe(self.config.watched.files.clone(), self.config.watched.processes.clone());
+        self.observer.observe(tracked(&self.config));
     }
 
     /// To the living child, if there is one.
@@ -419,6 +422,12 @@ impl State {
     fn wants_child(&self) -> bool {
         wants_child(&self.options, &self.config)
     }
+}
+
+/// What the observer is to look at.
+fn tracked(config: &Config) -> Tracked {
+    let watched = &config.watched;
+    Tracked { files: watched.files.clone(), processes: watched.processes.clone(), process_buffer: config.global.process_buffer }
 }
 
 /// Whether the checker child has something to do.

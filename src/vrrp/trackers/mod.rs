@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub struct Track {
     /// Name of the tracked object.
     pub name: String,
-    /// Weight, -253..=253; 0 is a fault.
+    /// Weight, -253..=253, of files and processes -254..=254; 0 is a fault.
     pub weight: i16,
     /// `reverse`: good and bad trade places.
     pub reverse: bool,
