@@ -6,8 +6,8 @@ use super::dump::{self, Section};
 use super::groups::Groups;
 use super::instance::{InstanceArguments, Living};
 use super::keeper::Keeper;
-use super::listener::Listener;
-use super::messages::{GroupsMsg, InstanceId, InstanceMsg, KeeperMsg, Leaving, Member, RootMsg, Service, WatcherMsg};
+use super::listener::{Listener, ListenerArguments};
+use super::messages::{GroupsMsg, InstanceId, InstanceMsg, KeeperMsg, Leaving, ListenerMsg, Member, RootMsg, Service, WatcherMsg};
 use super::shared::{Shared, lock};
 use super::sockets::Sockets;
 use super::stage::Stage;
@@ -328,8 +328,13 @@ impl Reign {
                 actor.get_cell()
             }
             Service::Listener => {
-                let actor =
-                    Actor::spawn_linked(None, Listener, (shared, self.global.monitor_buffer, self.address_monitoring), root).await?.0;
+                let arguments = ListenerArguments {
+                    shared,
+                    buffer: self.global.monitor_buffer,
+                    monitoring: self.address_monitoring,
+                    links: self.global.links.clone(),
+                };
+                let actor = Actor::spawn_linked(None, Listener, arguments, root).await?.0;
                 self.shared.listener.set(actor.clone());
                 actor.get_cell()
             }
@@ -400,6 +405,9 @@ impl Reign {
             self.shared.watcher.cast(WatcherMsg::Watch(watched));
         }
         if let Some(global) = global {
+            if global.links != self.global.links {
+                self.shared.listener.cast(ListenerMsg::Links(global.links.clone()));
+            }
             self.global = global;
         }
         for name in removed {
