@@ -1,6 +1,6 @@
 //! The two phases of a reload: what changes is kept ready, then carried out.
 
-use super::super::messages::{GroupsMsg, InstanceMsg, WatcherMsg};
+use super::super::messages::{GroupsMsg, InstanceMsg, ListenerMsg, WatcherMsg};
 use super::Reign;
 use crate::config::model::VrrpChanges;
 use crate::ipc::messages::FromVrrp;
@@ -34,6 +34,9 @@ impl Reign {
             self.shared.watcher.cast(WatcherMsg::Watch(watched));
         }
         if let Some(global) = global {
+            if global.links != self.global.links {
+                self.shared.listener.cast(ListenerMsg::Links(global.links.clone()));
+            }
             self.global = global;
         }
         for name in removed {
