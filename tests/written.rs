@@ -64,7 +64,9 @@ mod written {
     }
 
     fn is_endless(path: &Path) -> bool {
-        ["definition_bomb", "definition_endless", "definition_of_itself", "include_loop"].iter().any(|name| path.to_string_lossy().contains(name))
+        ["definition_bomb", "definition_endless", "definition_of_itself", "include_loop"]
+            .iter()
+            .any(|name| path.to_string_lossy().contains(name))
     }
 
     #[test]

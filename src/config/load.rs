@@ -3,10 +3,10 @@
 use super::keywords::ROOT;
 use super::model::Config;
 use super::read::{self, InterfaceUse, Reader, finish};
-use crate::syntax::parse::parse;
-use crate::syntax::source::Places;
 use crate::syntax::gather::gather;
+use crate::syntax::parse::parse;
 use crate::syntax::preprocess::Line;
+use crate::syntax::source::Places;
 use crate::syntax::{Complaint, Complaints, Diagnostic, Files, Included, PreprocessOptions, Report, Sources, Tree, Verdict, preprocess};
 use std::collections::HashSet;
 use std::io;

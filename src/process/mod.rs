@@ -11,6 +11,7 @@ mod mail;
 mod paths;
 mod roles;
 mod rooted;
+pub(crate) mod running;
 mod scripts;
 pub mod signals;
 mod supervisor;

@@ -1,12 +1,12 @@
 //! A TOML file and the files that it includes, each read where its `include` stands.
 
+use super::Files;
 use super::diagnostic::{Complaint, Complaints, Verdict};
 use super::include::{Checks, Included, braces, normal, strictness};
 use super::keyword::Table;
 use super::source::{Sources, Span};
 use super::toml;
 use super::tree::{Item, Tree};
-use super::Files;
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,8 @@ struct Gatherer<'g> {
 impl Gatherer<'_> {
     fn include(&mut self, span: Span, keyword: String, pattern: String) {
         let checks = strictness(&keyword).unwrap_or_default().and(self.always);
-        let folder = self.gathered.sources.file(span.file).and_then(|source| source.path().parent()).map(Path::to_owned).unwrap_or_default();
+        let folder =
+            self.gathered.sources.file(span.file).and_then(|source| source.path().parent()).map(Path::to_owned).unwrap_or_default();
         let mut numbers = Vec::new();
         let mut any = false;
         for alternative in braces(&pattern) {

@@ -100,7 +100,8 @@ impl<'s, B> Parser<'s, '_, B> {
         };
         if !good {
             let complaint = Complaint::error(span(self.file, value.span()), "this names no file to include");
-            self.complaints.push(complaint.expected("'include = \"FILE\"', or a table '[[include]]' with 'file = \"FILE\"' to read it there"));
+            self.complaints
+                .push(complaint.expected("'include = \"FILE\"', or a table '[[include]]' with 'file = \"FILE\"' to read it there"));
         }
     }
 

@@ -19,7 +19,11 @@ pub(super) struct Part<'r, 's> {
 pub(super) enum Entry<'r, 's> {
     Line(&'r Line<'s>),
     /// Its keyword, what it names now, and the comments above it.
-    Include { keyword: &'r str, names: Vec<String>, comments: &'r [String] },
+    Include {
+        keyword: &'r str,
+        names: Vec<String>,
+        comments: &'r [String],
+    },
 }
 
 /// Every file that can stand alone, the main one first. What is included within a block, or several times, goes into the file that
@@ -31,7 +35,10 @@ pub(super) fn parts<'r, 's>(written: &'r Written<'r, 's>, notes: &'r Notes<'s>, 
     let own = own(written);
     for (file, _) in parents.iter().filter(|(file, _)| !own.contains(file)) {
         let path = path(sources, *file);
-        remarks.push(format!("{} is included within a block, or several times: what it says stands in the file that includes it", path.display()));
+        remarks.push(format!(
+            "{} is included within a block, or several times: what it says stands in the file that includes it",
+            path.display()
+        ));
     }
     remarks.sort();
     // Where in a file that stands alone something is: itself, or the include that led to it.
@@ -65,7 +72,9 @@ pub(super) fn parts<'r, 's>(written: &'r Written<'r, 's>, notes: &'r Notes<'s>, 
         entries.sort_by_key(|(start, _)| *start);
         let mut rest = notes.rest(file);
         // Comments of files that went into this one.
-        rest.extend(parents.keys().filter(|child| !own.contains(child) && place(**child, 0).0 == file).flat_map(|child| notes.rest(*child)));
+        rest.extend(
+            parents.keys().filter(|child| !own.contains(child) && place(**child, 0).0 == file).flat_map(|child| notes.rest(*child)),
+        );
         Part { path: path(sources, file), entries: entries.into_iter().map(|(_, entry)| entry).collect(), rest }
     };
     files.into_iter().map(part).collect()
@@ -86,9 +95,12 @@ fn own(written: &Written<'_, '_>) -> HashSet<u32> {
     for included in written.includes {
         let file = written.sources.written(included.span).file;
         if own.contains(&file) && !within_block(written, included) {
-            own.extend(included.files.iter().filter(|file| {
-                written.sources.file(**file).is_some_and(|source| times.get(source.path()) == Some(&1))
-            }));
+            own.extend(
+                included
+                    .files
+                    .iter()
+                    .filter(|file| written.sources.file(**file).is_some_and(|source| times.get(source.path()) == Some(&1))),
+            );
         }
     }
     own
@@ -113,7 +125,9 @@ pub(super) fn within_block(written: &Written<'_, '_>, included: &Included) -> bo
 fn names(sources: &Sources, included: &Included, own: &HashSet<u32>) -> Vec<String> {
     let ends = [("conf", "toml"), ("toml", "conf")];
     let other = ends.into_iter().find_map(|(end, other)| Some(format!("{}.{other}", included.pattern.strip_suffix(&format!(".{end}"))?)));
-    let all = included.files.iter().all(|file| own.contains(file) && path(sources, *file).extension().is_some_and(|end| included.pattern.ends_with(&format!(".{}", end.display()))));
+    let all = included.files.iter().all(|file| {
+        own.contains(file) && path(sources, *file).extension().is_some_and(|end| included.pattern.ends_with(&format!(".{}", end.display())))
+    });
     if let Some(pattern) = other.filter(|_| all) {
         return vec![pattern];
     }

@@ -65,19 +65,37 @@ fn includes_stay_includes_of_converted_files() {
     let part = INSTANCE.replace("VI_1", "VI_2").replace("51", "52");
     let last = INSTANCE.replace("VI_1", "VI_3").replace("51", "53");
     let main = format!("# globals\ninclude globals.conf\n\n{INSTANCE}\n# all of them\ninclude d/*.conf\n");
-    let files = [("/k/a.conf", main.as_str()), ("/k/globals.conf", "global_defs {\n    router_id x\n}\n"), ("/k/d/1.conf", &part), ("/k/d/2.conf", &last)];
+    let files = [
+        ("/k/a.conf", main.as_str()),
+        ("/k/globals.conf", "global_defs {\n    router_id x\n}\n"),
+        ("/k/d/1.conf", &part),
+        ("/k/d/2.conf", &last),
+    ];
     let (there, back) = there_and_back(&files);
     let names: Vec<_> = there.files.iter().map(|file| file.to.display().to_string()).collect();
     assert_eq!(names, ["/k/a.toml", "/k/globals.toml", "/k/d/1.toml", "/k/d/2.toml"]);
     let text = &there.files[0].text;
-    assert!(text.contains("[[include]]\nfile = \"globals.toml\"\n") && text.contains("# all of them\n[[include]]\nfile = \"d/*.toml\"\n"), "{text}");
-    assert!(back.files[0].text.starts_with("# globals\ninclude globals.conf\n") && back.files[0].text.contains("\n# all of them\ninclude d/*.conf\n"), "{}", back.files[0].text);
+    assert!(
+        text.contains("[[include]]\nfile = \"globals.toml\"\n") && text.contains("# all of them\n[[include]]\nfile = \"d/*.toml\"\n"),
+        "{text}"
+    );
+    assert!(
+        back.files[0].text.starts_with("# globals\ninclude globals.conf\n")
+            && back.files[0].text.contains("\n# all of them\ninclude d/*.conf\n"),
+        "{}",
+        back.files[0].text
+    );
     assert_eq!(there.remarks, Vec::<String>::new());
 }
 
 #[test]
 fn an_include_at_the_top_is_a_value() {
-    let (there, _) = there_and_back(&[("/k/a.conf", "include {b,c}.conf\nincludem d.conf\n"), ("/k/b.conf", INSTANCE), ("/k/c.conf", ""), ("/k/d.conf", "")]);
+    let (there, _) = there_and_back(&[
+        ("/k/a.conf", "include {b,c}.conf\nincludem d.conf\n"),
+        ("/k/b.conf", INSTANCE),
+        ("/k/c.conf", ""),
+        ("/k/d.conf", ""),
+    ]);
     assert_eq!(there.files[0].text, "include = \"{b,c}.toml\"\nincludem = \"d.toml\"\n");
 }
 

@@ -7,8 +7,8 @@ use super::word::{plain, quoted, script};
 use crate::syntax::Shape;
 use crate::syntax::command::group;
 use crate::syntax::diagnostic::is_secret;
-use crate::syntax::lex::{content_end, pieces};
 use crate::syntax::layout;
+use crate::syntax::lex::{content_end, pieces};
 
 /// What becomes of passwords.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +38,7 @@ pub(super) fn file(part: &Part<'_, '_>, notes: &Notes<'_>, remarks: &mut Vec<Str
 }
 
 /// Lines as they were understood, everything worked out, without comments.
-pub(super) fn bare(lines: &[Line<'_>], secrets: Secrets) -> String {
+pub(in crate::config) fn bare(lines: &[Line<'_>], secrets: Secrets) -> String {
     let mut remarks = Vec::new();
     let mut writer = Writer { out: String::new(), notes: None, secrets, remarks: &mut remarks };
     lines.iter().for_each(|line| writer.line(line));

@@ -254,7 +254,9 @@ fn value(row: &Row, line: &Line<'_>, several: bool) -> Option<String> {
     let shown: Vec<String> = words.iter().take(usize::from(row.max)).map(|word| scalar(row, word)).collect();
     Some(match (shown.as_slice(), words.first()) {
         ([], _) => "true".to_owned(),
-        ([one], Some(word)) if row.max == 1 || (!several && (scripted || (!word.is_empty() && !word.contains(char::is_whitespace)))) => one.clone(),
+        ([one], Some(word)) if row.max == 1 || (!several && (scripted || (!word.is_empty() && !word.contains(char::is_whitespace)))) => {
+            one.clone()
+        }
         (all, _) => format!("[{}]", all.join(", ")),
     })
 }

@@ -46,7 +46,10 @@ pub(super) fn is_number(word: &str) -> bool {
 /// A word of the text; `None` when the text has no way to write it.
 pub(super) fn plain(word: &str) -> Option<String> {
     let first = |c: char| matches!(c, '@' | '~' | '$');
-    let quote = word.is_empty() || word.starts_with(first) || word == "include" || word.contains(|c: char| c.is_whitespace() || "{}#!\\".contains(c));
+    let quote = word.is_empty()
+        || word.starts_with(first)
+        || word == "include"
+        || word.contains(|c: char| c.is_whitespace() || "{}#!\\".contains(c));
     if word.contains(['"', '\n', '\r', '\0']) {
         return None;
     }

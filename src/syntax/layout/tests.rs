@@ -61,8 +61,34 @@ fn an_empty_line_that_ends_a_definition_stays() {
 
 fn texts() -> impl Strategy<Value = String> {
     let parts = vec![
-        "{", "}", "\n", "\n", " ", "  ", "\t", "\"", "'", "# c", "! d", "\\#", "\\\n", "\\", "@lab ", "@^lab ", "$A=", "$A", "${A}", "~SEQ(A,1,3) ",
-        "~LST({a,b},{1,2}) ", "include a\n", "include {a,b}", "vrrp_instance A", "state", "\r\n", "主", "\u{b}",
+        "{",
+        "}",
+        "\n",
+        "\n",
+        " ",
+        "  ",
+        "\t",
+        "\"",
+        "'",
+        "# c",
+        "! d",
+        "\\#",
+        "\\\n",
+        "\\",
+        "@lab ",
+        "@^lab ",
+        "$A=",
+        "$A",
+        "${A}",
+        "~SEQ(A,1,3) ",
+        "~LST({a,b},{1,2}) ",
+        "include a\n",
+        "include {a,b}",
+        "vrrp_instance A",
+        "state",
+        "\r\n",
+        "主",
+        "\u{b}",
     ];
     proptest::collection::vec(proptest::sample::select(parts), 0..40).prop_map(|parts| parts.concat())
 }
