@@ -45,25 +45,23 @@ fn put(written: &Written<'_, '_>, file: u32, toml: bool, out: &mut String) {
         let _ = writeln!(out, "{}", source.text().trim_end());
         return;
     }
-    let mut start = 0;
+    let places = written.includes.iter().map(|included| (written.sources.written(included.span), included));
+    let mut own = places.filter(|(place, _)| place.file == file).peekable();
+    let mut start = 0_usize;
     for line in source.text().split_inclusive('\n') {
         let end = start + line.len();
-        let here = |at: u32| usize::try_from(at).is_ok_and(|at| (start..end).contains(&at));
-        let mut includes = written.includes.iter().filter(|included| {
-            let place = written.sources.written(included.span);
-            place.file == file && here(place.start)
-        });
-        match includes.next() {
-            None => {
-                let content = line.get(..content_end(line.as_bytes())).unwrap_or(line);
-                let _ = writeln!(out, "{}", content.trim());
-            }
-            Some(first) => {
-                out.push('\n');
-                for number in std::iter::once(first).chain(includes).flat_map(|included| &included.files) {
-                    put(written, *number, toml, out);
-                }
-            }
+        let mut numbers = Vec::new();
+        let mut includes = false;
+        while let Some((_, included)) = own.next_if(|(place, _)| usize::try_from(place.start).is_ok_and(|at| at < end)) {
+            includes = true;
+            numbers.extend(&included.files);
+        }
+        if includes {
+            out.push('\n');
+            numbers.into_iter().for_each(|number| put(written, number, toml, out));
+        } else {
+            let content = line.get(..content_end(line.as_bytes())).unwrap_or(line);
+            let _ = writeln!(out, "{}", content.trim());
         }
         start = end;
     }

@@ -189,6 +189,9 @@ mod tests {
     fn good_files_fit() {
         check(include_str!("../../../tests/configs/ok/everything.toml")).unwrap();
         check(include_str!("../../../etc/keepalived/keepalived.toml.sample")).unwrap();
+        for form in crate::config::manual::tests::FORMS {
+            check(form).unwrap();
+        }
     }
 
     #[test]
