@@ -116,7 +116,7 @@ fn planned(host: &Arc<Host>, config: &str) -> (String, Option<i32>) {
     let mut command = host.command("keepalivedctl");
     command.args(["plan", "-f", "/etc/keepalived/new.conf"]);
     let output = host.output(command).unwrap();
-    (said(&output), output.status.code())
+    (output.text, output.status.code())
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn a_plan_says_what_a_reload_then_does() {
         let mut check = host.command("keepalivedctl");
         check.args(["check", "--against-running", CONF]);
         let checked = host.output(check).unwrap();
-        assert!(said(&checked).contains("nothing would change"), "{}", said(&checked));
+        assert!(checked.text.contains("nothing would change"), "{}", checked.text);
         daemon.stop().unwrap();
         assert!(!host.exists("/run/keepalived.running"));
     });

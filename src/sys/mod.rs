@@ -4,6 +4,7 @@ pub mod calendar;
 pub mod clock;
 pub mod host;
 pub mod log;
+pub mod names;
 pub mod netns;
 pub mod pidfile;
 pub mod privileges;
