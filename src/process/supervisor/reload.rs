@@ -183,6 +183,7 @@ impl State {
     fn reload_done(&mut self, myself: &ActorRef<Msg>) {
         tracing::info!("Reload complete");
         self.reload_checker(myself);
+        self.watch_for_planned_reloads(myself);
         if self.child.is_none() && self.wants_child() {
             let _ = myself.cast(Msg::Start);
         }
