@@ -57,6 +57,7 @@ impl Actor for Keeper {
     type Arguments = (Arc<Shared>, Firewall);
 
     async fn pre_start(&self, _: ActorRef<Self::Msg>, (shared, firewall): Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
+        tracing::debug!("Registering Kernel netlink command channel");
         // opened even if nothing is to be shut: an earlier life may have left a table that still shuts our addresses
         let nft = Nft::open(&firewall).map_err(|error| tracing::debug!("{error}")).ok();
         Ok(Keeping {

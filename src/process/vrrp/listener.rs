@@ -57,6 +57,7 @@ impl Actor for Listener {
         myself: ActorRef<Self::Msg>,
         (shared, buffer, monitoring): Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        tracing::debug!("Registering Kernel netlink reflector");
         let (reflector, mirror) = Reflector::open(buffer).await?;
         if monitoring {
             for link in mirror.links() {
@@ -120,6 +121,11 @@ impl Listening {
         }
         for name in &watch.interfaces {
             let view = self.view(name);
+            if !self.interfaces.contains_key(name) {
+                for source in view.iter().flat_map(|view| [view.source4, view.source6]).flatten() {
+                    tracing::debug!("Assigned address {source} for interface {name}");
+                }
+            }
             let interest = self.interfaces.entry(Arc::clone(name)).or_default();
             interest.instances.insert(id);
             interest.told = Some(view);

@@ -233,8 +233,15 @@ pub(super) struct ReceiverKey {
 }
 
 pub(super) enum SocketsMsg {
-    /// An instance listens here from now on (again after an interface came back).
-    Attach { id: InstanceId, key: ReceiverKey, interface: Option<Arc<str>>, group: Option<IpAddr>, buffer: Option<u32> },
+    /// An instance listens here from now on (again after an interface came back); `address` is what the log calls it.
+    Attach {
+        id: InstanceId,
+        key: ReceiverKey,
+        interface: Option<Arc<str>>,
+        group: Option<IpAddr>,
+        address: Option<IpAddr>,
+        buffer: Option<u32>,
+    },
     /// It does not any more.
     Detach { id: InstanceId },
     #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::ipc::Outbox;
 use crate::ipc::messages::{FromVrrp, ToVrrp};
 use crate::process::rooted::Heard;
 use crate::sys::{clock, tuning};
-use crate::types::Instant;
+use crate::types::{Family, Instant};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::settings::{GroupSettings, Settings};
 use building::again;
@@ -204,6 +204,11 @@ impl Reign {
         self.not_before = (!delay.is_zero() && !replaces).then(|| clock::now() + delay);
         if self.not_before.is_some() {
             tracing::info!("Delaying startup for {} seconds", delay.as_secs_f64());
+        }
+        for (family, channel) in [(Family::V4, "ARP"), (Family::V6, "NDISC")] {
+            if config.instances.iter().any(|instance| instance.family == family) {
+                tracing::debug!("Registering gratuitous {channel} shared channel");
+            }
         }
         for service in Service::ALL {
             self.build(myself, Member::Service(service)).await;
