@@ -93,7 +93,7 @@ impl State {
         let global = &self.config.global;
         self.postman.configure(postman::Settings {
             mail: global.mail.clone(),
-            router: global.router_id.clone().unwrap_or_else(postman::host_name),
+            router: global.router_id.clone(),
             spawn: self.spawn_plan(Role::of(RoleName::Mail), None),
         });
     }
@@ -201,6 +201,7 @@ impl State {
         self.memory.lost(died.is_some_and(|died| died.reason.is_some()));
         if self.stopping {
             self.tell_stop_time(died);
+            self.stop_checker();
             self.end_if_alone(myself);
         } else if self.reload.retires_child() {
             self.committed_without_child(myself);
@@ -245,8 +246,11 @@ impl State {
         tracing::info!("Stopping");
         self.systemd.stopping();
         self.exit.store(status, Ordering::Relaxed);
-        self.post(ToVrrp::Stop);
-        self.stop_checker();
+        match &self.child {
+            // Its addresses first: as long as clients are sent here, there must be servers for them.
+            Some(_) => self.post(ToVrrp::Stop),
+            None => self.stop_checker(),
+        }
         myself.send_after(self.config.global.child_wait_time, || Msg::StopDeadline);
         self.end_if_alone(myself);
     }

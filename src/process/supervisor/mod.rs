@@ -24,7 +24,7 @@ use crate::actor::{Backoff, Restarts};
 use crate::config::model::Config;
 use crate::ipc::messages::{CheckerId, Dump, PROTOCOL, ToVrrp};
 use crate::notify::herald::{Herald, Report};
-use crate::script::observer::{Observer, Seen};
+use crate::script::observer::{Observer, Seen, Tracked};
 use crate::script::table::Table;
 use crate::sys::log;
 use crate::sys::pidfile::PidFile;
@@ -39,6 +39,7 @@ use postman::Postman;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use reload::Reload;
 use signals::listen_to_signals;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -72,6 +73,8 @@ pub(super) struct Setup {
     pub(super) run_as: RunAs,
     /// Whoever waits for the daemon to stand.
     pub(super) report: Option<Outcome>,
+    /// For process events, of the network namespace in which we were started.
+    pub(super) connector: Option<OwnedFd>,
 }
 
 /// To the supervisor.
@@ -222,8 +225,8 @@ impl Actor for Supervisor {
         setup.pid_file.write(std::process::id())?;
         listen_to_signals(&myself, setup.options.ignore_sigint)?;
         let (sender, mut seen) = mpsc::unbounded_channel();
-        let observer = Observer::start(sender);
-        observer.observe(setup.config.watched.files.clone(), setup.config.watched.processes.clone());
+        let observer = Observer::start(sender, setup.connector);
+        observer.observe(tracked(&setup.config));
         let supervisor = myself.clone();
         tokio::spawn(async move {
             while let Some(seen) = seen.recv().await {
@@ -363,7 +366,7 @@ impl State {
         self.config = config;
         self.herald.configure(self.config.clone(), table);
         self.instruct_postman();
-        self.observer.observe(self.config.watched.files.clone(), self.config.watched.processes.clone());
+        self.observer.observe(tracked(&self.config));
     }
 
     /// To the living child, if there is one.
@@ -390,6 +393,12 @@ impl State {
     }
 }
 
+/// What the observer is to look at.
+fn tracked(config: &Config) -> Tracked {
+    let watched = &config.watched;
+    Tracked { files: watched.files.clone(), processes: watched.processes.clone(), process_buffer: config.global.process_buffer }
+}
+
 /// Whether the checker child has something to do.
 pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
     options.wants_checker() && (options.all || !config.lvs.is_idle())
@@ -397,5 +406,5 @@ pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
 
 /// Whether the VRRP child has something to do.
 pub(super) fn wants_child(options: &Options, config: &Config) -> bool {
-    options.wants_vrrp() && (options.all || !config.instances.is_empty())
+    options.wants_vrrp() && (options.all || !config.instances.is_empty() || !config.global.vrrp.static_addresses.is_empty())
 }
