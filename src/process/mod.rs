@@ -39,6 +39,8 @@ pub fn main() -> ExitCode {
 
 /// Exit status: fatal, or wrong usage.
 const EXIT_FATAL: u8 = 1;
+/// The configuration cannot be run with.
+const EXIT_CONFIG: u8 = 2;
 /// Exit status: a capability is missing.
 const EXIT_PERMISSION: u8 = 4;
 /// Exit status: a bug.

@@ -128,7 +128,7 @@ impl State {
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
-                tracing::error!("cannot start the checker child process: {error}; trying again in {} s", restart.after.as_secs());
+                tracing::error!("cannot start the checker child process: {error}; trying again in {} s", restart.after.as_secs_f64());
                 myself.send_after(restart.after, || Msg::StartChecker);
             }
         }

@@ -1,6 +1,6 @@
 //! SIGHUP in two phases: read and prepare off to the side, then commit; whatever fails before that changes nothing.
 
-use super::{Msg, State};
+use super::{Msg, State, child};
 use crate::config::diff::{self, diff};
 use crate::config::model::{Config, VrrpChanges};
 use crate::config::{Diagnostic, Loaded, Report, Severity};
@@ -163,6 +163,9 @@ impl State {
     pub(super) fn committed(&mut self, myself: &ActorRef<Msg>, generation: u64) {
         if generation != self.reload.generation || !matches!(self.reload.phase, Phase::Committing) {
             return;
+        }
+        if let Some(child) = &self.child {
+            let _ = child.actor.cast(child::Msg::Beat(self.beat()));
         }
         // What it tracks since this moment it has not heard of.
         self.observer.say_all();
