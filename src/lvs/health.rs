@@ -85,6 +85,11 @@ impl Health {
         self.servers.get(server).map_or(0, |server| server.failing.len())
     }
 
+    /// Whether this checker of it fails.
+    pub fn is_failing(&self, server: usize, checker: usize) -> bool {
+        self.servers.get(server).is_some_and(|server| server.failing.contains(&checker))
+    }
+
     /// Sum of the weights of live servers.
     pub fn live_weight(&self) -> i64 {
         self.settings
