@@ -401,8 +401,26 @@ mod tests {
             let mut check = http(Some(HELLO));
             check.connected();
             if prefix { check.received(b"HTTP/1.0 200 OK\r\n"); }
-            for chunk in chunks { check.received(&chunk); }
+            for chunk in chunks {
+                check.received(&chunk);
+                if let Stage::Header(pending) = &check.stage {
+                    prop_assert!(pending.len() <= HEADER_LIMIT);
+                }
+            }
             check.closed();
+        }
+
+        #[test]
+        fn a_status_is_a_number_or_the_answer_is_malformed(line in r"(HTTP/[0-9.]{0,3} ?[0-9]{0,4}|[ -~]{0,20})", lengths in "(-|[0-9]{0,25})") {
+            let mut check = http(None);
+            check.connected();
+            let answer = format!("{line}\r\nContent-Length: {lengths}\r\n\r\nbody");
+            let step = match check.received(answer.as_bytes()) {
+                Step::Read => check.closed(),
+                step => step,
+            };
+            let decided = matches!(step, Step::Done(Ok(()) | Err(Failure::Status(_) | Failure::Malformed(_) | Failure::ClosedEarly)));
+            prop_assert!(decided, "{step:?}");
         }
 
         #[test]

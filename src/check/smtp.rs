@@ -125,6 +125,7 @@ mod tests {
             let mut check = smtp();
             for chunk in chunks {
                 if let Step::Done(_) = check.received(&chunk) { break; }
+                proptest::prop_assert!(check.pending.len() <= REPLY_LIMIT);
             }
             check.closed();
         }

@@ -462,7 +462,7 @@ impl Job {
             let (reason, verdict) = self.about().failure(url, failure, retries, first);
             reason.iter().for_each(|reason| tracing::info!("{reason}"));
             tracing::info!("{verdict}");
-        } else if self.watch.checker.log_all_failures {
+        } else if change == Change::Forgiven && self.watch.checker.log_all_failures {
             tracing::info!("{}", self.about().reason(url, failure));
         }
     }
