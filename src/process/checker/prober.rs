@@ -1,23 +1,26 @@
 //! Runs every check when it is due and says what changed.
 
+mod host;
+mod job;
+mod shared;
+
 use super::root::RootMsg;
-use crate::check::http::{Progress, Round};
-use crate::check::regex::{Expression, Regex};
-use crate::check::schedule::{Change, Schedule};
-use crate::check::words::About;
-use crate::check::{Checker, Failure, Kind, misc, tls};
+use crate::check::http::Round;
+use crate::check::schedule::Schedule;
+use crate::check::{Checker, Kind, misc};
 use crate::ipc::messages::CheckerId;
 use crate::probe::{Outcome, Probe, Trust};
 use crate::sys::clock;
 use crate::types::{Instant, ScriptOutcome};
+use host::{Here, LOOK_AGAIN, Lateness};
+use job::Job;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use std::cell::RefCell;
+use shared::{Expressions, Groups};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// One checker to run.
 #[derive(Clone, Debug)]
@@ -74,19 +77,6 @@ pub(super) struct State {
     here: Here,
     numbers: u64,
     random: RandomState,
-}
-
-struct Job {
-    watch: Watch,
-    schedule: Schedule,
-    round: Round,
-    probe: Arc<Probe>,
-    /// Its number among checks that are the same for several servers.
-    group: Option<u64>,
-    /// When the certificate that it saw last ends, in seconds since 1970.
-    certificate_ends: Option<i64>,
-    /// Its end was told of.
-    warned: bool,
 }
 
 /// One check that several jobs wait for: their group, and the place of the URL.
@@ -294,190 +284,7 @@ impl State {
     }
 }
 
-/// Which checks are the same for several servers, and when they run.
-#[derive(Default)]
-struct Groups {
-    numbers: HashMap<(Kind, crate::check::Target, crate::check::Timing), u64>,
-    due: HashMap<u64, Instant>,
-}
-
-impl Groups {
-    /// The numbers of groups come from `numbers`, so that none is ever used again.
-    fn new(watches: &[Watch], numbers: &mut u64) -> Self {
-        let mut members: HashMap<_, u32> = HashMap::new();
-        for watch in watches.iter().filter(|watch| !matches!(watch.checker.kind, Kind::Misc(_))) {
-            *members.entry((&watch.checker.kind, &watch.checker.target, &watch.checker.timing)).or_default() += 1;
-        }
-        let shared = members.into_iter().filter(|(_, count)| *count > 1).map(|((kind, target, timing), _)| {
-            *numbers += 1;
-            ((kind.clone(), target.clone(), timing.clone()), *numbers)
-        });
-        Self { numbers: shared.collect(), due: HashMap::new() }
-    }
-
-    fn of(&self, checker: &Checker) -> Option<u64> {
-        if self.numbers.is_empty() {
-            return None;
-        }
-        self.numbers.get(&(checker.kind.clone(), checker.target.clone(), checker.timing.clone())).copied()
-    }
-
-    /// When the first of the group that came here is due: the others run with it.
-    fn leads(&mut self, group: Option<u64>, schedule: &Schedule) -> Option<Instant> {
-        let due = schedule.deadline()?;
-        Some(*self.due.entry(group?).or_insert(due))
-    }
-}
-
-/// Compiled expressions, equal ones once.
-#[derive(Default)]
-struct Expressions(RefCell<HashMap<Regex, Arc<Expression>>>);
-
-impl Expressions {
-    fn compiled(&self, regex: &Regex) -> Option<Arc<Expression>> {
-        let mut known = self.0.borrow_mut();
-        if let Some(expression) = known.get(regex) {
-            return Some(expression.clone());
-        }
-        let expression = Arc::new(regex.compile().ok()?);
-        known.insert(regex.clone(), expression.clone());
-        Some(expression)
-    }
-
-    fn forget_unused(&mut self) {
-        self.0.get_mut().retain(|_, expression| Arc::strong_count(expression) > 1);
-    }
-}
-
-/// How late checks begin because this process gets too little time.
-#[derive(Default)]
-struct Lateness {
-    told: Option<Instant>,
-}
-
-impl Lateness {
-    fn note(&mut self, now: Instant, due: Instant) {
-        let late = now.since(due);
-        if late >= LATE && self.told.is_none_or(|told| now.since(told) >= TELL_AGAIN) {
-            self.told = Some(now);
-            tracing::warn!("Checks begin {} ms late: this machine, or this process, is overloaded", late.as_millis());
-        }
-    }
-}
-
-/// From here on lateness is worth a line,
-const LATE: Duration = Duration::from_secs(1);
-/// at most so often.
-const TELL_AGAIN: Duration = Duration::from_secs(60);
-
-/// How old a look at this host's addresses may be.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// The addresses of this host, as they were a moment ago.
-#[derive(Debug, Default)]
-struct Here {
-    addresses: HashSet<IpAddr>,
-    looked: Option<Instant>,
-}
-
-impl Here {
-    /// Whether one of these is here; of none it always is.
-    fn has_one(&mut self, now: Instant, wanted: &[IpAddr]) -> bool {
-        if wanted.is_empty() {
-            return true;
-        }
-        if self.looked.is_none_or(|looked| now.since(looked) >= LOOK_AGAIN / 2) {
-            self.looked = Some(now);
-            match addresses() {
-                Ok(addresses) => self.addresses = addresses,
-                // Who cannot look checks: a needless check does no harm.
-                Err(error) => {
-                    tracing::debug!("cannot read the addresses of this host: {error}");
-                    self.addresses = wanted.iter().copied().collect();
-                }
-            }
-        }
-        wanted.iter().any(|address| self.addresses.contains(address))
-    }
-}
-
-fn addresses() -> nix::Result<HashSet<IpAddr>> {
-    let found = nix::ifaddrs::getifaddrs()?.filter_map(|interface| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-    });
-    Ok(found.collect())
-}
-
 /// A number in 0.0..1.0 out of a hash.
 fn share(hash: u64) -> f64 {
     f64::from(u32::try_from(hash >> 32).unwrap_or(0)) / 4_294_967_296.0
-}
-
-impl Job {
-    fn about(&self) -> About<'_> {
-        About { checker: &self.watch.checker, server: &self.watch.server, of: &self.watch.id.service }
-    }
-
-    /// Logs, and answers whether it is up when that changed.
-    fn ended(&mut self, now: Instant, result: &Result<(), Failure>) -> Option<bool> {
-        let url = self.round.url();
-        if let Kind::Http(settings) = &self.watch.checker.kind {
-            if result.is_ok() && !self.schedule.is_up() {
-                self.about().success(url).iter().for_each(|line| tracing::info!("{line}"));
-            }
-            if self.round.ended(settings.urls.len(), result.is_ok()) == Progress::Next {
-                let hurry = settings.fast_recovery && (!self.schedule.has_run() || !self.schedule.is_up());
-                self.schedule.goes_on(now, if hurry { Duration::ZERO } else { self.watch.checker.timing.delay_loop });
-                return None;
-            }
-        }
-        let first = !self.schedule.has_run();
-        let change = self.schedule.ended(now, &self.watch.checker.timing, result.is_ok());
-        match result {
-            Ok(()) => self.say_success(change, url),
-            Err(failure) => self.say_failure(change, url, failure, first),
-        }
-        match change {
-            Change::CameUp => Some(true),
-            Change::WentDown { .. } => Some(false),
-            Change::None | Change::FirstSuccess | Change::Forgiven => None,
-        }
-    }
-
-    fn say_success(&self, change: Change, url: usize) {
-        if !matches!(change, Change::FirstSuccess | Change::CameUp) {
-            return;
-        }
-        let line = match self.watch.checker.kind {
-            Kind::Http(_) => Some(self.about().pages_succeeded()),
-            _ => self.about().success(url),
-        };
-        line.iter().for_each(|line| tracing::info!("{line}"));
-    }
-
-    fn say_failure(&self, change: Change, url: usize, failure: &Failure, first: bool) {
-        if let Change::WentDown { retries } = change {
-            let (reason, verdict) = self.about().failure(url, failure, retries, first);
-            reason.iter().for_each(|reason| tracing::info!("{reason}"));
-            tracing::info!("{verdict}");
-        } else if change == Change::Forgiven && self.watch.checker.log_all_failures {
-            tracing::info!("{}", self.about().reason(url, failure));
-        }
-    }
-
-    /// Once for each certificate.
-    fn tell_of_certificate(&mut self, warn_days: u32) {
-        let Some(ends) = self.certificate_ends.filter(|_| !self.warned) else { return };
-        #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
-        let left = tls::days_left(clock::epoch_seconds() as i64, ends);
-        if left < i64::from(warn_days) {
-            self.warned = true;
-            match left {
-                ..0 => tracing::warn!("The certificate of {} has ended", self.watch.server),
-                left => tracing::warn!("The certificate of {} ends in {left} days", self.watch.server),
-            }
-        }
-    }
 }
