@@ -10,10 +10,11 @@ use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::wire::Mode;
 use crate::lvs::health::Health;
 use crate::lvs::notice::Notice;
-use crate::lvs::settings::{Balancer, VirtualServer};
+use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
 use crate::lvs::table::{ServiceKey, Table, desired, keys};
 use crate::probe::Trust;
 use crate::process::rooted::Heard;
+use crate::sys::tuning;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -140,10 +141,12 @@ impl State {
                 self.keep_table = keep_table;
                 self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
                 self.configure(myself, *balancer).await;
+                tuning::give_back_memory();
                 self.outbox.post(&FromChecker::Running);
             }
             ToChecker::Reload(balancer) => {
                 self.reload(*balancer);
+                tuning::give_back_memory();
                 self.outbox.post(&FromChecker::Reloaded);
             }
             ToChecker::Master { instance, master } => {
@@ -325,8 +328,9 @@ impl State {
         }
     }
 
-    fn reload(&mut self, balancer: Balancer) {
+    fn reload(&mut self, mut balancer: Balancer) {
         tracing::info!("Reinitializing ipvs");
+        balancer.share_with(&self.balancer);
         let mut old: HashMap<String, Health> =
             std::mem::take(&mut self.health).into_iter().map(|health| (health.settings().to_string(), health)).collect();
         let mut said = HashMap::new();
@@ -405,12 +409,18 @@ impl State {
             tracing::info!("Stopping");
         }
         if clear {
+            let flush = self.balancer.flush_on_stop;
             for health in &self.health {
-                log(&health.stop());
-                self.post(&health.last_words());
+                let mut words = health.last_words();
+                if flush == FlushOnStop::Not {
+                    log(&health.stop());
+                } else {
+                    words.retain(|notice| matches!(notice, Notice::Quorum { .. }));
+                }
+                self.post(&words);
             }
             if let Some(keeper) = crate::actor::current::<keeper::Msg>(KEEPER) {
-                let whole = self.balancer.flush_on_stop;
+                let whole = flush == FlushOnStop::Everything;
                 if let Err(error) = call_t!(keeper, |reply| keeper::Msg::Clear(whole, reply), STOP_PATIENCE_MS) {
                     tracing::error!("the IPVS table could not be cleared: {error}");
                 }

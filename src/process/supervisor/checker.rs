@@ -11,6 +11,7 @@ use crate::lvs::settings::Balancer;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
 use crate::sys::pidfile::PidFile;
+use crate::sys::tuning;
 use crate::types::ScriptOutcome;
 use ractor::{Actor, ActorRef};
 use std::path::Path;
@@ -171,10 +172,12 @@ impl State {
                 child.running = true;
                 self.say_files();
                 self.is_ready();
+                tuning::give_back_memory();
                 self.reload_if_asked(myself);
             }
             CheckerSaid::Reloaded => {
                 tracing::debug!("the checker child has reloaded");
+                tuning::give_back_memory();
                 self.say_files();
             }
             CheckerSaid::Dumped(text) => {

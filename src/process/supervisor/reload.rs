@@ -120,6 +120,7 @@ impl State {
         keep_what_needs_a_restart(&self.config, &mut new);
         let table = scripts::take_up(&mut new, self.run_as);
         relay::take_up(&new);
+        new.lvs.share_with(&self.config.lvs);
         let changes = diff(&self.config, &new);
         tell(&changes);
         if self.child.is_none() || changes.is_empty() {
