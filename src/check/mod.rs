@@ -3,6 +3,7 @@
 pub mod dialogue;
 pub mod dns;
 pub mod http;
+pub mod mail;
 pub mod misc;
 pub mod schedule;
 pub mod settings;

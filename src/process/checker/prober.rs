@@ -187,7 +187,7 @@ impl State {
         }
         let now = clock::now();
         if let Some(up) = job.ended(now, &result) {
-            let _ = self.root.cast(RootMsg::Checked { id: job.watch.id.clone(), up });
+            let _ = self.root.cast(RootMsg::Checked { id: job.watch.id.clone(), up, failure: result.err() });
         }
         if let Some(due) = job.schedule.deadline() {
             self.deadlines.push(Reverse((due, number)));

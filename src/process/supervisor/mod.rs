@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime};
 use systemd::Systemd;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Changes of state are gathered this long before the status line is told anew.
 const STATUS_PAUSE: Duration = Duration::from_millis(20);
@@ -146,9 +146,9 @@ pub(super) fn run(setup: Setup) -> u8 {
         let table = scripts::table(&setup.config, setup.run_as);
         herald.configure(setup.config.clone(), table.clone());
         once("startup script", &setup.config.global.startup, &table).await;
-        let (shutdown, table) = (setup.config.global.shutdown.clone(), table);
+        let (farewell, last) = watch::channel((setup.config.global.shutdown.clone(), table));
         let postman = Postman::start();
-        match Actor::spawn(None, Supervisor, (setup, herald.clone(), postman.clone(), exit.clone())).await {
+        match Actor::spawn(None, Supervisor, (setup, herald.clone(), postman.clone(), farewell, exit.clone())).await {
             Ok((supervisor, end)) => {
                 let forwarding = tokio::spawn(forward(reports, supervisor, postman.clone()));
                 let _ = end.await;
@@ -159,6 +159,7 @@ pub(super) fn run(setup: Setup) -> u8 {
             }
             Err(error) => tracing::error!("cannot start the supervisor: {error}"),
         }
+        let (shutdown, table) = last.borrow().clone();
         once("shutdown script", &shutdown, &table).await;
         exit.load(Ordering::Relaxed)
     })
@@ -188,7 +189,10 @@ async fn once(what: &str, once: &OnceScript, table: &Table) {
     };
     tracing::info!("Running {what} {}", script.label);
     runner.run((), script, &[], Some(once.timeout));
-    match runner.next().await.1 {
+    let outcome = runner.next().await.1;
+    // One that ignores SIGTERM must not outlive this.
+    runner.all_gone().await;
+    match outcome {
         ScriptOutcome::Exited(0) => tracing::info!("{what} succeeded"),
         ScriptOutcome::TimedOut => tracing::warn!("{what} timed out"),
         outcome => tracing::warn!("{what} {outcome}"),
@@ -196,6 +200,9 @@ async fn once(what: &str, once: &OnceScript, table: &Table) {
 }
 
 struct Supervisor;
+
+/// What runs when all is over, as configured last.
+type Farewell = watch::Sender<(OnceScript, Table)>;
 
 /// The child that lives now.
 struct ChildRef {
@@ -220,6 +227,7 @@ struct State {
     lives: u64,
     herald: Herald,
     postman: Postman,
+    farewell: Farewell,
     observer: Observer,
     reload: Reload,
     planned: Planned,
@@ -233,9 +241,13 @@ struct State {
 impl Actor for Supervisor {
     type Msg = Msg;
     type State = State;
-    type Arguments = (Setup, Herald, Postman, Arc<AtomicU8>);
+    type Arguments = (Setup, Herald, Postman, Farewell, Arc<AtomicU8>);
 
-    async fn pre_start(&self, myself: ActorRef<Msg>, (setup, herald, postman, exit): Self::Arguments) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Msg>,
+        (setup, herald, postman, farewell, exit): Self::Arguments,
+    ) -> Result<State, ActorProcessingErr> {
         setup.pid_file.write(std::process::id())?;
         listen_to_signals(&myself, setup.options.ignore_sigint)?;
         let (sender, mut seen) = mpsc::unbounded_channel();
@@ -272,6 +284,7 @@ impl Actor for Supervisor {
             lives: 0,
             herald,
             postman,
+            farewell,
             observer,
             reload: Reload::default(),
             planned: Planned::default(),
@@ -395,6 +408,7 @@ impl State {
     /// The configuration that counts from now on, for everybody beside the child.
     fn take_up(&mut self, config: Config, table: Table) {
         self.config = config;
+        self.farewell.send_replace((self.config.global.shutdown.clone(), table.clone()));
         self.herald.configure(self.config.clone(), table);
         self.instruct_postman();
         self.observer.observe(tracked(&self.config));
