@@ -1,5 +1,5 @@
-//! Unfit nodes give the address away, and people hear of it: the tutorials' checks with the real haproxy and nginx, mail
-//! to a sink, and trackers that flap.
+//! Unfit nodes give the address away, and people hear of it: the tutorials' checks with the real haproxy and nginx, and mail
+//! to a sink.
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
@@ -241,46 +241,5 @@ fn a_mail_server_that_is_away_holds_nothing_up_and_gets_the_mail_later() {
         wait_log(lab, &daemon, "trying again in 5 s", secs(5));
         let sink = Sink::start(lab.host("ka1"));
         lab.wait("both mails", secs(12), || sink.subjects().len() == 2).unwrap();
-    });
-}
-
-/// What the daemon last told is what it is, however its trackers flap.
-#[test]
-fn after_trackers_have_flapped_the_last_word_is_the_last_state() {
-    const TRACKERS: usize = 50;
-    laboratory(HOSTS, |lab| {
-        let ka1 = lab.host("ka1");
-        ka1.write_script("/run/tell.sh", "#!/bin/sh\necho \"$3\" >> /run/told\n").unwrap();
-        let blocks: String = (0..TRACKERS)
-            .map(|number| {
-                let weight = if number % 10 == 0 { 0 } else { -1 };
-                format!("track_file f{number} {{\n    file /run/f{number}\n    weight {weight}\n    init_file 0\n}}\n")
-            })
-            .collect();
-        let names: String = (0..TRACKERS).map(|number| format!("        f{number}\n")).collect();
-        let extra = format!("notify /run/tell.sh\n    track_file {{\n{names}    }}");
-        let daemon = start(ka1, &format!("{AS_ROOT}{blocks}{}", fast_with(100, &extra)));
-        let _second = start(lab.host("ka2"), &fast(80));
-        only(lab, "ka1", VIP, secs(10));
-        let seconds = std::env::var("KEEPALIVED_SOAK_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
-        let (end, mut seed) = (lab::now() + secs(seconds), 1_u64);
-        while lab::now() < end {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (number, value) = ((seed >> 33) as usize % TRACKERS, (seed >> 50) % 3);
-            ka1.write(&format!("/run/f{number}"), value.to_string()).unwrap();
-            std::thread::sleep(millis(20));
-        }
-        // Half of the sum is enough to lose; then all is well again.
-        for (value, holder) in [("1", "ka2"), ("0", "ka1")] {
-            (0..TRACKERS).for_each(|number| ka1.write(&format!("/run/f{number}"), value).unwrap());
-            only(lab, holder, VIP, secs(10));
-        }
-        let last = || ka1.read("/run/told").and_then(|text| text.lines().last().map(str::to_owned));
-        lab.wait("MASTER as the last word", secs(10), || last().as_deref() == Some("MASTER")).unwrap();
-        if ours() {
-            let log = daemon.log();
-            let mut lines = log.lines().filter_map(|line| line.split("(VI_1) Entering ").nth(1)?.split(' ').next());
-            assert_eq!(lines.next_back(), Some("MASTER"));
-        }
     });
 }

@@ -106,6 +106,7 @@ impl Part for Living {
             InstanceMsg::ReadingsChanged => self.world_changed(),
             InstanceMsg::Group(GroupOrder::GoMaster) => self.feed(Event::GroupMaster),
             InstanceMsg::Group(GroupOrder::BackOff) => self.feed(Event::GroupBackup),
+            InstanceMsg::Group(GroupOrder::Announce) => self.feed(Event::GroupAnswered),
             InstanceMsg::Group(GroupOrder::Fault(held)) => {
                 self.held_by_group = held;
                 self.world_changed();
@@ -470,6 +471,11 @@ impl Living {
             Action::Note(note) => {
                 text::note(self.machine.settings(), &note);
                 self.tell_note(&note);
+                if matches!(note, Note::LowerPriorityAdvert { .. })
+                    && let Some(group) = self.settings().sync_group.clone()
+                {
+                    self.shared.groups.cast(GroupsMsg::Answered { id: self.id, group });
+                }
                 if matches!(note, Note::MasterChanged { .. } | Note::MasterIntervalChanged { .. }) {
                     self.report();
                 }
