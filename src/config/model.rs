@@ -296,7 +296,30 @@ pub struct Fifo {
     pub reader: Option<Command>,
 }
 
-/// Where mail would go.
+/// `smtp_tls`: how the way to the mail server is protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum MailTls {
+    /// Not at all, as the original.
+    #[default]
+    Off,
+    /// The connection starts in clear and is not used before it is encrypted (RFC 3207).
+    StartTls,
+    /// Encrypted from its first byte (RFC 8314).
+    Tls,
+}
+
+impl MailTls {
+    /// The port that is usual for it.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Off => 25,
+            Self::StartTls => 587,
+            Self::Tls => 465,
+        }
+    }
+}
+
+/// Where mail goes, and how.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Mail {
     /// `notification_email`.
@@ -305,6 +328,12 @@ pub struct Mail {
     pub from: Option<String>,
     /// `smtp_server HOST [PORT]`.
     pub server: Option<(String, u16)>,
+    /// `smtp_tls`.
+    pub tls: MailTls,
+    /// `smtp_tls_ca`: whose certificates are good; the system's authorities without.
+    pub authority: Option<PathBuf>,
+    /// `smtp_user` and `smtp_password_file`.
+    pub login: Option<(String, PathBuf)>,
     /// `smtp_helo_name`.
     pub helo: Option<String>,
     /// `smtp_connect_timeout`, (30 s).

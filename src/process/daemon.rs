@@ -5,7 +5,7 @@ use super::configuration;
 use super::paths::{self, PidPaths};
 use super::roles::{Role, RoleName};
 use super::supervisor::{self, Setup};
-use super::{EXIT_FATAL, EXIT_PERMISSION, scripts};
+use super::{EXIT_FATAL, EXIT_PERMISSION, relay, scripts};
 use crate::config::Loaded;
 use crate::config::model::{Config, Global};
 use crate::net::connector;
@@ -116,6 +116,7 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     remove_stale(&pid_paths.bfd);
     let run_as = choose_user(&config.global);
     scripts::take_up(&mut config, run_as);
+    relay::take_up(&config);
     let report = if options.foreground { None } else { Some(fork_off()?) };
     log::settled();
     let arguments = arguments.to_vec();

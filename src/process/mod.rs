@@ -9,6 +9,7 @@ mod daemon;
 pub(crate) mod files;
 mod mail;
 mod paths;
+mod relay;
 mod roles;
 mod rooted;
 mod scripts;

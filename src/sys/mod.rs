@@ -5,6 +5,7 @@ pub mod clock;
 pub mod host;
 pub mod linkbeat;
 pub mod log;
+pub mod names;
 pub mod netns;
 pub mod pidfile;
 pub mod privileges;

@@ -1,9 +1,8 @@
-//! `global_defs` and the root's keywords: names, files, processes, mail.
+//! `global_defs` and the root's keywords: names, files, processes.
 
 use super::{Line, Reader};
 use crate::config::number;
 use crate::syntax::{Complaint, INCLUDE_CHECKS};
-use std::time::Duration;
 
 const DEFAULT: &str = "the default is used";
 const LEFT_OUT: &str = "the line is left out";
@@ -161,39 +160,6 @@ pub(crate) fn stats_dump_file(reader: &mut Reader, line: &Line<'_>) {
 
 pub(crate) fn json_dump_file(reader: &mut Reader, line: &Line<'_>) {
     reader.global.json_dump_file = text(line);
-}
-
-// Mail: kept for the reports; nothing is sent yet.
-
-pub(crate) fn notification_email(reader: &mut Reader, line: &Line<'_>) {
-    for word in line.children.iter().flat_map(Line::words) {
-        reader.global.mail.to.push(word.to_string());
-    }
-}
-
-pub(crate) fn notification_email_from(reader: &mut Reader, line: &Line<'_>) {
-    reader.global.mail.from = text(line);
-}
-
-pub(crate) fn smtp_server(reader: &mut Reader, line: &Line<'_>) {
-    let Some(host) = text(line) else { return };
-    let port = match line.arg(1) {
-        None => Some(25),
-        Some(_) => number::int(reader, line, 1, 1..=65535, "the server is left out").and_then(|port| u16::try_from(port).ok()),
-    };
-    if let Some(port) = port {
-        reader.global.mail.server = Some((host, port));
-    }
-}
-
-pub(crate) fn smtp_helo_name(reader: &mut Reader, line: &Line<'_>) {
-    reader.global.mail.helo = text(line);
-}
-
-pub(crate) fn smtp_connect_timeout(reader: &mut Reader, line: &Line<'_>) {
-    if let Some(time) = number::seconds(reader, line, DEFAULT) {
-        reader.global.mail.timeout = Some(time.max(Duration::from_secs(1)));
-    }
 }
 
 pub(crate) fn nice(reader: &mut Reader, line: &Line<'_>) {

@@ -3,7 +3,7 @@
 use super::Reader;
 use super::instance::{AuthType, Draft};
 use super::together::{self, Kind};
-use super::{links, lvs, notify, strict};
+use super::{links, lvs, mail, notify, strict};
 use crate::config::model::{Config, InstanceDefaults};
 use crate::syntax::{Complaint, Verdict};
 use crate::types::{CentiSecs, Family, Priority, Version, Vrid};
@@ -21,6 +21,7 @@ const ADDRESSES_V6: usize = 90;
 /// Everything read, made one.
 pub(crate) fn config(reader: &mut Reader) -> Config {
     notify::settle(reader);
+    mail::settle(reader);
     together::complete(reader);
     let drafts = std::mem::take(&mut reader.groups);
     let instances = instances(reader, &drafts);
