@@ -13,8 +13,10 @@ use keepalived_rs::sim::random::Random;
 const HOSTS: &[&str] = &["ka1", "ka2", "client"];
 const FILES: usize = 41;
 const SCRIPTS: usize = 8;
-/// Two that start at once agree with the next advert (0.1 s); the rest is for a machine that has other work.
-const MOST_OVERLAP: Duration = Duration::from_millis(1000);
+/// Two that start at once agree with the next advert (0.1 s).
+const MOST_OVERLAP: Duration = Duration::from_millis(300);
+/// A machine that has other work may keep a master from hearing that it is none: this long when nobody asked for a soak.
+const MOST_OVERLAP_ANYWHERE: Duration = Duration::from_secs(3);
 
 /// Everything that is tracked: files (every tenth of them a fault), scripts, a link.
 fn config(priority: u8) -> String {
@@ -112,7 +114,8 @@ fn fifty_trackers_that_flap_make_no_two_masters_and_lose_no_notification() {
         let watches = hosts.map(|host| AddressWatch::start(host).unwrap());
         let daemons = [start(hosts[0], &config(120)), start(hosts[1], &config(110))];
         only(lab, "ka1", VIP, secs(20));
-        let seconds = std::env::var("KEEPALIVED_SOAK").ok().and_then(|text| text.parse().ok()).unwrap_or(6);
+        let asked: Option<u64> = std::env::var("KEEPALIVED_SOAK").ok().and_then(|text| text.parse().ok());
+        let (seconds, most) = asked.map_or((6, MOST_OVERLAP_ANYWHERE), |seconds| (seconds, MOST_OVERLAP));
         let (end, mut random) = (lab::now() + secs(seconds), Random::new(1));
         while lab::now() < end {
             let host = if random.permille(500) { hosts[0] } else { hosts[1] };
@@ -123,17 +126,17 @@ fn fifty_trackers_that_flap_make_no_two_masters_and_lose_no_notification() {
         only(lab, "ka1", VIP, secs(30));
         for (host, daemon) in hosts.iter().zip(&daemons) {
             let last = |states: Vec<String>| states.last().cloned();
-            let agreed = || last(told(host)).is_some() && last(told(host)) == last(entered(daemon));
+            let right = if host.name() == "ka1" { "MASTER" } else { "BACKUP" };
+            let agreed = || last(told(host)).as_deref() == Some(right) && last(entered(daemon)).as_deref() == Some(right);
             lab.wait(&format!("the last word of {} being its last state", host.name()), secs(20), agreed).unwrap();
             if ours() {
                 assert!(is_part_of(&told(host), &entered(daemon)), "{:?}\n{:?}", told(host), entered(daemon));
             }
         }
-        assert_eq!(daemons.each_ref().map(|daemon| entered(daemon).pop().unwrap()), ["MASTER", "BACKUP"]);
         let overlap = longest_overlap(&watches);
         let moves: usize = watches.iter().map(|watch| watch.added(VIP).len()).sum();
         println!("{seconds} s: the address moved {moves} times, two had it for {overlap:?} at most");
         assert!(moves >= 2, "nothing was tried");
-        assert!(overlap <= MOST_OVERLAP, "two masters for {overlap:?}");
+        assert!(overlap <= most, "two masters for {overlap:?}");
     });
 }

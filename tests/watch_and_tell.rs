@@ -87,17 +87,25 @@ fn seed_haproxy_that_stops_on_the_master_leaves_the_service_with_the_other_node(
             return;
         }
         let check = "vrrp_script check_haproxy {\n    script \"/usr/bin/killall -0 haproxy\"\n    interval 1\n    weight -30\n    fall 2\n    rise 2\n    timeout 2\n}\n";
-        let config = |priority| format!("{AS_ROOT}{check}{}", fast_with(priority, "track_script {\n        check_haproxy\n    }"));
         let [ka1, ka2] = ["ka1", "ka2"].map(|name| lab.host(name));
+        let config = |priority, own: &Host, other: &Host| {
+            let unicast = format!("unicast_src_ip {}\n    unicast_peer {{\n        {}\n    }}", own.ipv4(), other.ipv4());
+            let extra = format!("{unicast}\n    track_script {{\n        check_haproxy\n    }}");
+            let instance = Instance { name: "VI_2", vrid: 52, priority, extra: &extra, ..Instance::default() };
+            format!("{AS_ROOT}{check}{instance}")
+        };
         for host in [ka1, ka2] {
             host.sh("echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind").unwrap();
         }
         let (first, _second) = (haproxy(ka1, "ka1"), haproxy(ka2, "ka2"));
-        let _daemons = (start(ka1, &config(100)), start(ka2, &config(80)));
+        let daemons = (start(ka1, &config(100, ka1, ka2)), start(ka2, &config(80, ka2, ka1)));
         only(lab, "ka1", VIP, secs(10));
         lab.wait("the page of ka1", secs(5), || page(lab) == "ka1").unwrap();
         drop(first);
         only(lab, "ka2", VIP, secs(8));
+        if ours() {
+            wait_log(lab, &daemons.0, "(VI_2) effective priority: base 100, check_haproxy -30 -> 70", secs(5));
+        }
         lab.wait("the page of ka2", secs(5), || page(lab) == "ka2").unwrap();
         let _again = haproxy(ka1, "ka1");
         only(lab, "ka1", VIP, secs(8));
