@@ -124,6 +124,9 @@ pub struct Global {
     pub reload_time_file: Option<String>,
     /// `reload_repeat`.
     pub reload_repeat: bool,
+    /// `config_save_dir`: a copy of every configuration that is read goes there.
+    #[serde(default)]
+    pub config_save_dir: Option<String>,
     /// `reload_file [PATH]`; without a path it is beside the pid file.
     pub reload_file: Option<Option<String>>,
     /// `data_use_instance`.
@@ -186,6 +189,7 @@ impl Default for Global {
             reload_check_config: None,
             reload_time_file: None,
             reload_repeat: false,
+            config_save_dir: None,
             reload_file: None,
             data_use_instance: false,
             state_dump_file: None,

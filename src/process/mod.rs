@@ -12,6 +12,7 @@ mod paths;
 mod relay;
 mod roles;
 mod rooted;
+pub(crate) mod running;
 mod scripts;
 pub mod signals;
 mod supervisor;

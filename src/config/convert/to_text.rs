@@ -38,7 +38,7 @@ pub(super) fn file(part: &Part<'_, '_>, notes: &Notes<'_>, remarks: &mut Vec<Str
 }
 
 /// Lines as they were understood, everything worked out, without comments.
-pub(super) fn bare(lines: &[Line<'_>], secrets: Secrets) -> String {
+pub(in crate::config) fn bare(lines: &[Line<'_>], secrets: Secrets) -> String {
     let mut remarks = Vec::new();
     let mut writer = Writer { out: String::new(), notes: None, secrets, remarks: &mut remarks };
     lines.iter().for_each(|line| writer.line(line));

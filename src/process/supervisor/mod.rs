@@ -19,6 +19,7 @@ use super::EXIT_FATAL;
 use super::cli::Options;
 use super::paths::PidPaths;
 use super::roles::RoleName;
+use super::running::Record;
 use super::scripts;
 use crate::actor::{Backoff, Restarts};
 use crate::config::model::Config;
@@ -191,6 +192,7 @@ struct ChildRef {
 }
 
 struct State {
+    record: Record,
     arguments: Vec<String>,
     options: Options,
     config: Config,
@@ -242,7 +244,10 @@ impl Actor for Supervisor {
         }
         myself.cast(Msg::StartChecker)?;
         myself.cast(Msg::Start)?;
+        let record = Record::new(&setup.pid_paths.supervisor);
+        record.write(&setup.options, &setup.config, scripts::unprivileged(setup.run_as));
         let state = State {
+            record,
             arguments: setup.arguments,
             options: setup.options,
             config: setup.config,
@@ -364,6 +369,7 @@ impl State {
     /// The configuration that counts from now on, for everybody beside the child.
     fn take_up(&mut self, config: Config, table: Table) {
         self.config = config;
+        self.record.write(&self.options, &self.config, scripts::unprivileged(self.run_as));
         self.herald.configure(self.config.clone(), table);
         self.instruct_postman();
         self.observer.observe(tracked(&self.config));
