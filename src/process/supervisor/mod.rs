@@ -239,14 +239,11 @@ impl Actor for Supervisor {
         if let Some(period) = systemd.watchdog_period() {
             myself.send_interval(period, || Msg::Watchdog);
         }
-        if setup.config.global.reload_time_file.is_some() {
-            myself.send_interval(planned::PERIOD, || Msg::LookAtPlan);
-        }
         myself.cast(Msg::StartChecker)?;
         myself.cast(Msg::Start)?;
         let record = Record::new(&setup.pid_paths.supervisor);
         record.write(&setup.options, &setup.config, scripts::unprivileged(setup.run_as));
-        let state = State {
+        let mut state = State {
             record,
             arguments: setup.arguments,
             options: setup.options,
@@ -272,6 +269,7 @@ impl Actor for Supervisor {
             exit,
             _pid_file: setup.pid_file,
         };
+        state.watch_for_planned_reloads(&myself);
         state.instruct_postman();
         Ok(state)
     }
@@ -328,6 +326,13 @@ impl Actor for Supervisor {
 }
 
 impl State {
+    /// From when on a configuration plans reloads, first or later.
+    fn watch_for_planned_reloads(&mut self, myself: &ActorRef<Msg>) {
+        if self.config.global.reload_time_file.is_some() && !self.planned.is_watched() {
+            myself.send_interval(planned::PERIOD, || Msg::LookAtPlan);
+        }
+    }
+
     fn look_at_plan(&mut self, myself: &ActorRef<Msg>) {
         let global = &self.config.global;
         let Some(path) = &global.reload_time_file else { return };
@@ -412,5 +417,5 @@ pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
 
 /// Whether the VRRP child has something to do.
 pub(super) fn wants_child(options: &Options, config: &Config) -> bool {
-    options.wants_vrrp() && (options.all || !config.instances.is_empty())
+    options.wants_vrrp() && (options.all || !config.instances.is_empty() || !config.global.vrrp.static_addresses.is_empty())
 }
