@@ -2,8 +2,9 @@
 
 use crate::lvs::settings::Balancer;
 use crate::types::{Command, ScriptUser, Version};
-use crate::vrrp::settings::{Announce, GroupSettings, Settings};
+use crate::vrrp::settings::{Announce, GroupSettings, Settings, VirtualAddress};
 use crate::vrrp::trackers::file::FileCheck;
+use crate::vrrp::trackers::link::LinkSettings;
 use crate::vrrp::trackers::process::ProcessCheck;
 use crate::vrrp::trackers::script::ScriptCheck;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,12 @@ pub struct VrrpGlobal {
     pub rx_buffer: Option<u32>,
     /// `vrrp_netlink_monitor_rcv_bufs`, bytes.
     pub monitor_buffer: Option<u32>,
+    /// `static_ipaddress`: on this host while the daemon runs, whoever is master; each with its `dev`.
+    #[serde(default)]
+    pub static_addresses: Vec<VirtualAddress>,
+    /// `interface_up_down_delays`, `linkbeat_*`.
+    #[serde(default)]
+    pub links: LinkSettings,
 }
 
 /// How the address of a non-accepting master is shut (`vrrp_strict`, `no_accept`).

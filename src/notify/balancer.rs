@@ -4,69 +4,50 @@ use super::telling::Letter;
 use crate::check::Kind;
 use crate::ipc::messages::CheckerId;
 use crate::lvs::notice::Notice;
-use crate::lvs::settings::Balancer;
+use crate::lvs::settings::{Balancer, VirtualServer};
 use crate::types::Command;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// What somebody asked for, by going up and down.
-#[derive(Clone, Debug, Default)]
-struct Wish {
-    up: Option<Command>,
-    down: Option<Command>,
-    mail: bool,
-}
-
-/// Everything that the servers of a configuration asked for.
+/// Everything that the servers of a configuration asked for: looked up in it, so that thousands of servers cost nothing here.
 #[derive(Clone, Debug, Default)]
 pub struct Balanced {
-    wishes: HashMap<String, Wish>,
-    checks: HashMap<CheckerId, (Command, Duration)>,
+    servers: HashMap<String, Arc<VirtualServer>>,
 }
 
 impl Balanced {
     /// Of that configuration.
     pub fn of(balancer: &Balancer) -> Self {
-        let mut all = Self::default();
-        for server in &balancer.servers {
-            let of = server.to_string();
-            for real in &server.real_servers {
-                let wish = Wish { up: real.notify_up.clone(), down: real.notify_down.clone(), mail: real.smtp_alert };
-                if wish.up.is_some() || wish.down.is_some() || wish.mail {
-                    all.wishes.insert(subject(Some(&server.name_of(real)), &of), wish);
-                }
-                for (place, checker) in (0u32..).zip(&real.checkers) {
-                    if let Kind::Misc(settings) = &checker.kind {
-                        let id = CheckerId { service: of.clone(), server: real.key(), place };
-                        all.checks.insert(id, (settings.command.clone(), settings.timeout));
-                    }
-                }
-            }
-            let wish = Wish { up: server.quorum_up.clone(), down: server.quorum_down.clone(), mail: server.smtp_alert };
-            if wish.up.is_some() || wish.down.is_some() || wish.mail {
-                all.wishes.insert(subject(None, &of), wish);
-            }
-        }
-        all
+        Self { servers: balancer.servers.iter().map(|server| (server.to_string(), server.clone())).collect() }
     }
 
     /// The script of a `MISC_CHECK`, and how long it may take.
     pub fn check(&self, checker: &CheckerId) -> Option<(Command, Duration)> {
-        self.checks.get(checker).cloned()
+        let real = self.servers.get(&checker.service)?.real_servers.iter().find(|real| real.key() == checker.server)?;
+        match &real.checkers.get(usize::try_from(checker.place).ok()?)?.kind {
+            Kind::Misc(settings) => Some((settings.command.clone(), settings.timeout)),
+            _ => None,
+        }
     }
 
     /// Whom a notice is about, the script that it asks for, and whether a letter.
     pub fn told(&self, notice: &Notice) -> Option<(String, Option<Command>, bool)> {
-        let (name, up) = match notice {
-            Notice::Server { server, of, up, .. } => (subject(Some(server), of), *up),
-            Notice::Quorum { of, up, .. } => (subject(None, of), *up),
+        let (name, on_up, on_down, mail, up) = match notice {
+            Notice::Server { server, of, up, .. } => {
+                let real = self.servers.get(of)?.server_named(server)?;
+                (subject(Some(server), of), &real.notify_up, &real.notify_down, real.smtp_alert, *up)
+            }
+            Notice::Quorum { of, up, .. } => {
+                let server = self.servers.get(of)?;
+                (subject(None, of), &server.quorum_up, &server.quorum_down, server.smtp_alert, *up)
+            }
             Notice::Weight { .. } | Notice::Sorry { .. } | Notice::Pool { .. } | Notice::ShutDown { .. } | Notice::Gone { .. } => {
                 return None;
             }
         };
-        let wish = self.wishes.get(&name)?;
-        let script = if up { &wish.up } else { &wish.down };
-        Some((name, script.clone(), wish.mail))
+        let asks = on_up.is_some() || on_down.is_some() || mail;
+        asks.then(|| (name, if up { on_up } else { on_down }.clone(), mail))
     }
 }
 
@@ -81,9 +62,12 @@ fn subject(server: Option<&str>, of: &str) -> String {
 pub fn letter(notice: &Notice) -> Option<Letter> {
     let word = |up: &bool| if *up { "UP" } else { "DOWN" };
     match notice {
-        Notice::Server { server, of, up, .. } => Some(Letter {
+        Notice::Server { server, of, up, letter, .. } => Some(Letter {
             subject: format!("Realserver {server} of virtual server {of} - {}", word(up)),
-            body: format!("=> CHECK {} on service <=", if *up { "succeed" } else { "failed" }),
+            body: match letter.as_str() {
+                "" => format!("=> CHECK {} on service <=", if *up { "succeed" } else { "failed" }),
+                letter => letter.to_owned(),
+            },
         }),
         Notice::Quorum { of, up, quorum, hysteresis, weight, start } => {
             let verb = match (start, up) {
@@ -114,7 +98,8 @@ mod tests {
         let config = load_text(TEXT).config;
         let balanced = Balanced::of(&config.lvs);
         let of = "[10.0.0.1]:tcp:80".to_owned();
-        let server = |up| Notice::Server { server: "[10.0.0.2]:tcp:80".to_owned(), of: of.clone(), up, inhibit: false };
+        let server =
+            |up| Notice::Server { server: "[10.0.0.2]:tcp:80".to_owned(), of: of.clone(), up, inhibit: false, letter: String::new() };
         let script = |notice: &Notice| balanced.told(notice).and_then(|(_, script, _)| script).map(|script| script.to_string());
         assert_eq!(script(&server(true)).as_deref(), Some("'/up'"));
         assert_eq!(script(&server(false)), None);

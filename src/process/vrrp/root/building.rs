@@ -4,7 +4,7 @@ use super::super::announcer::Announcer;
 use super::super::groups::Groups;
 use super::super::instance::{InstanceArguments, Living};
 use super::super::keeper::Keeper;
-use super::super::listener::Listener;
+use super::super::listener::{Listener, ListenerArguments};
 use super::super::messages::{InstanceId, InstanceMsg, Member, RootMsg, Service};
 use super::super::sockets::Sockets;
 use super::super::stage::Stage;
@@ -106,8 +106,13 @@ impl Reign {
                 actor.get_cell()
             }
             Service::Listener => {
-                let actor =
-                    Actor::spawn_linked(None, Listener, (shared, self.global.monitor_buffer, self.address_monitoring), root).await?.0;
+                let arguments = ListenerArguments {
+                    shared,
+                    buffer: self.global.monitor_buffer,
+                    monitoring: self.address_monitoring,
+                    links: self.global.links.clone(),
+                };
+                let actor = Actor::spawn_linked(None, Listener, arguments, root).await?.0;
                 self.shared.listener.set(actor.clone());
                 actor.get_cell()
             }

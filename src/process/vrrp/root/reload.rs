@@ -1,9 +1,10 @@
 //! The two phases of a reload: what changes is kept ready, then carried out.
 
-use super::super::messages::{GroupsMsg, InstanceMsg, WatcherMsg};
+use super::super::messages::{GroupsMsg, InstanceMsg, ListenerMsg, WatcherMsg};
 use super::Reign;
 use crate::config::model::VrrpChanges;
 use crate::ipc::messages::FromVrrp;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Reign {
@@ -34,6 +35,10 @@ impl Reign {
             self.shared.watcher.cast(WatcherMsg::Watch(watched));
         }
         if let Some(global) = global {
+            self.change_static(&self.global.static_addresses, &global.static_addresses);
+            if global.links != self.global.links {
+                self.shared.listener.cast(ListenerMsg::Links(global.links.clone()));
+            }
             self.global = global;
         }
         for name in removed {
@@ -41,11 +46,16 @@ impl Reign {
                 self.dismiss(id);
             }
         }
-        for (name, settings) in changed {
-            let Some(id) = self.names.remove(&name) else { continue };
-            if name != settings.name {
-                self.outbox.post(&FromVrrp::Removed { instance: name });
+        // names may change places: all leave before any enters
+        let changed: Vec<_> =
+            changed.into_iter().filter_map(|(name, settings)| Some((self.names.remove(&name)?, name, settings))).collect();
+        let entering: HashSet<&str> = changed.iter().map(|(_, _, settings)| settings.name.as_str()).collect();
+        for (_, name, _) in &changed {
+            if !entering.contains(name.as_str()) {
+                self.outbox.post(&FromVrrp::Removed { instance: name.clone() });
             }
+        }
+        for (id, _, settings) in changed {
             self.names.insert(settings.name.clone(), id);
             if let Some(record) = self.records.get_mut(&id) {
                 record.settings = Arc::clone(&settings);
