@@ -1,18 +1,18 @@
-//! What a mail says about a real server, check by check (keepalived 2.4, byte for byte).
+//! What a mail says about a real server, check by check: keepalived 2.4's lines.
 
 use super::dialogue::Failure;
-use super::settings::Kind;
+use super::settings::{Checker, Kind, Target};
 
 /// The one line of the mail that this checker's word gives; `failure` is why it says down.
-pub fn body(kind: &Kind, up: bool, failure: Option<&Failure>) -> String {
+pub fn body(checker: &Checker, up: bool, failure: Option<&Failure>) -> String {
     let verb = if up { "succeed" } else { "failed" };
-    match (kind, failure) {
+    match (&checker.kind, failure) {
         (Kind::Tcp, _) => format!("=> TCP CHECK {verb} on service <="),
         (Kind::Udp(_), _) => format!("=> UDP CHECK {verb} on service <="),
         (Kind::Ping, _) => format!("=> ICMP CHECK {verb} on service <="),
         (Kind::Dns(_), _) => format!("=> DNS_CHECK: {verb} on service <="),
         (Kind::Http(_), _) if !up => "=> CHECK failed on service : HTTP/SSL request failed <=".to_owned(),
-        (Kind::Smtp(_), Some(failure)) if !up => format!("=> CHECK failed on service : {} <=", smtp(failure)),
+        (Kind::Smtp(_), Some(failure)) if !up => format!("=> CHECK failed on service : {} <=", smtp(&checker.target, failure)),
         (Kind::Misc(_), Some(Failure::ScriptTimedOut)) if !up => "=> MISC CHECK timed out on service <=".to_owned(),
         (Kind::Misc(_), _) => format!("=> MISC CHECK {} on service <=", if up { "succeeded" } else { verb }),
         (Kind::Bfd(name), _) => format!("=> BFD CHECK {name} {} on service <=", if up { "succeeded" } else { verb }),
@@ -20,11 +20,13 @@ pub fn body(kind: &Kind, up: bool, failure: Option<&Failure>) -> String {
     }
 }
 
-/// Why a mail server is down. Its own words may be in there: none of them ends the line.
-fn smtp(failure: &Failure) -> String {
+/// Why a mail server is down, as the log says it. Its own words may be in there: none of them ends the line.
+fn smtp(target: &Target, failure: &Failure) -> String {
+    let target = format!("[{}]:{}", target.address, target.port);
     let text = match failure {
-        Failure::Connect(_) => "could not connect to server".to_owned(),
-        Failure::TimedOut(_) => "read timeout".to_owned(),
+        Failure::Connect(_) => format!("Could not connect to server {target}"),
+        Failure::TimedOut(_) => format!("Read timeout from server {target}"),
+        Failure::Reply(text) => format!("Bad response from server {target}: {text}"),
         other => other.to_string(),
     };
     text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
@@ -33,9 +35,15 @@ fn smtp(failure: &Failure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{dns, misc, udp};
+    use crate::check::{Timing, dns, misc, udp};
     use crate::types::Command;
     use std::time::Duration;
+
+    fn body(kind: &Kind, up: bool, failure: Option<&Failure>) -> String {
+        let target = Target::new([10, 0, 0, 2].into(), 25);
+        let checker = Checker { kind: kind.clone(), target, timing: Timing::default(), alpha: false, log_all_failures: false };
+        super::body(&checker, up, failure)
+    }
 
     #[test]
     fn every_check_has_its_own_words() {
@@ -63,6 +71,9 @@ mod tests {
         assert_eq!(body(&mail, false, None), "=> CHECK failed on service <=");
         assert_eq!(body(&mail, true, None), "=> CHECK succeed on service <=");
         let reply = Failure::Reply("554 no\r\nBcc: x".into());
-        assert_eq!(body(&mail, false, Some(&reply)), "=> CHECK failed on service : Bad response from server: 554 no  Bcc: x <=");
+        assert_eq!(
+            body(&mail, false, Some(&reply)),
+            "=> CHECK failed on service : Bad response from server [10.0.0.2]:25: 554 no  Bcc: x <="
+        );
     }
 }

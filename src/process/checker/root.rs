@@ -455,14 +455,14 @@ fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
 /// What a mail says about a checker that changed its mind.
 fn for_mail(health: &Health, (real, place): (usize, usize), was_up: bool, up: bool, failure: Option<&Failure>) -> Option<Notice> {
     let server = health.settings().real_servers.get(real)?;
-    let kind = &server.checkers.get(place)?.kind;
+    let checker = server.checkers.get(place)?;
     let now = health.is_up(real);
     Some(Notice::Check {
         server: health.settings().name_of(server),
         of: health.settings().to_string(),
         up: now,
         changed: was_up != now,
-        text: check::mail::body(kind, up, failure),
+        text: check::mail::body(checker, up, failure),
     })
 }
 
