@@ -1,6 +1,7 @@
 //! What the words mean together: the validated model, and how it is read, compared and handed out.
 
 mod address;
+pub mod convert;
 pub mod diff;
 mod keywords;
 pub mod lint;

@@ -2,8 +2,7 @@
 
 use super::cli::Options;
 use super::files::Disk;
-use super::scripts;
-use super::{EXIT_FATAL, paths};
+use super::{EXIT_FATAL, paths, relay, scripts};
 use crate::config::model::Config;
 use crate::config::{Diagnostic, LoadOptions, Loaded, Report, Severity};
 use std::fmt::Write as _;
@@ -55,6 +54,8 @@ pub(super) fn test(options: &Options) -> u8 {
     let mut text: String = report.diagnostics().iter().map(Diagnostic::render).collect();
     let (findings, scripts) = scripts::test(&config);
     text.push_str(&findings);
+    let mail = relay::test(&config);
+    text.push_str(&mail);
     if options.dump {
         let _ = writeln!(text, "{config:#?}");
     }
@@ -64,7 +65,7 @@ pub(super) fn test(options: &Options) -> u8 {
     };
     match told {
         Ok(()) if scripts > 5 => scripts,
-        Ok(()) if scripts == 0 => report.test_exit_code(),
+        Ok(()) if scripts == 0 && mail.is_empty() => report.test_exit_code(),
         Ok(()) => with_problems(report.test_exit_code()),
         Err(error) => {
             eprintln!("cannot write the report: {error}");

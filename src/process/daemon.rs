@@ -5,9 +5,10 @@ use super::configuration;
 use super::paths::{self, PidPaths};
 use super::roles::{Role, RoleName};
 use super::supervisor::{self, Setup};
-use super::{EXIT_FATAL, EXIT_PERMISSION, scripts};
+use super::{EXIT_FATAL, EXIT_PERMISSION, relay, scripts};
 use crate::config::Loaded;
 use crate::config::model::{Config, Global};
+use crate::net::connector;
 use crate::sys::log::{self, LogOptions};
 use crate::sys::netns;
 use crate::sys::pidfile::{PidFile, PidFileError};
@@ -97,7 +98,10 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
         log::init(&log_options(&options, &suffix));
     }
     settle(&options, &global);
-    let joined = paths::namespace(&options, &global).map_or(Ok(()), join_namespace);
+    let namespace = paths::namespace(&options, &global);
+    // The kernel tells of processes in its first network namespace only: the socket is made while we are still there.
+    let connector = namespace.and_then(|_| connector::socket().ok());
+    let joined = namespace.map_or(Ok(()), join_namespace);
     if joined.is_ok() {
         configuration::require_interfaces(&mut loaded);
     }
@@ -112,9 +116,11 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     remove_stale(&pid_paths.bfd);
     let run_as = choose_user(&config.global);
     scripts::take_up(&mut config, run_as);
+    relay::take_up(&config);
     let report = if options.foreground { None } else { Some(fork_off()?) };
     log::settled();
-    Ok(Setup { arguments: arguments.to_vec(), options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report })
+    let arguments = arguments.to_vec();
+    Ok(Setup { arguments, options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report, connector })
 }
 
 /// Says what is wrong with the configuration; whether it can run.

@@ -10,6 +10,7 @@ pub(crate) mod files;
 mod genhash;
 mod mail;
 mod paths;
+mod relay;
 mod roles;
 mod rooted;
 mod scripts;

@@ -4,7 +4,7 @@ use super::{Msg, State};
 use crate::config::model::{Config, VrrpChanges};
 use crate::config::{Diagnostic, Loaded, Report, Severity, diff};
 use crate::ipc::messages::ToVrrp;
-use crate::process::{configuration, scripts};
+use crate::process::{configuration, relay, scripts};
 use crate::sys::safefile::{write_as, write_private};
 use crate::sys::tuning;
 use ractor::ActorRef;
@@ -113,6 +113,7 @@ impl State {
         let mut new = reading.config;
         keep_what_needs_a_restart(&self.config, &mut new);
         let table = scripts::take_up(&mut new, self.run_as);
+        relay::take_up(&new);
         let changes = diff(&self.config, &new);
         tell(&changes);
         if self.child.is_none() || changes.is_empty() {

@@ -10,6 +10,7 @@ use crate::types::{IpPrefix, MacAddr, ScriptOutcome};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::group::Report;
 use crate::vrrp::settings::{GroupSettings, Settings, VirtualAddress};
+use crate::vrrp::trackers::link::LinkSettings;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -246,6 +247,10 @@ pub(super) enum ListenerMsg {
     Watch { id: InstanceId, interfaces: Vec<Arc<str>>, addresses: Vec<IpAddr>, source: Option<IpAddr> },
     /// No more.
     Forget { id: InstanceId },
+    /// How links are looked at from now on.
+    Links(LinkSettings),
+    /// A link has been as it is long enough, or a driver is to be asked.
+    LookAgain,
     /// The mirror changed, or cannot be followed any more.
     Changed(Result<Vec<Change>, ReflectorError>),
     #[cfg(test)]
