@@ -19,7 +19,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const KEEPER: &str = "ipvs_keeper";
 const PROBER: &str = "prober";
@@ -64,6 +64,8 @@ pub(super) enum RootMsg {
     RunScript(Arc<CheckerId>),
     /// An actor that died is to live again.
     Restart(String),
+    /// The others have taken up what they were told: what it was made from can go.
+    GiveBack,
 }
 
 pub(super) struct Root;
@@ -117,6 +119,7 @@ impl Actor for Root {
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
             RootMsg::Restart(name) => state.start(&myself, &name).await,
+            RootMsg::GiveBack => tuning::give_back_memory(),
         }
         Ok(())
     }
@@ -143,12 +146,12 @@ impl State {
                 self.keep_table = keep_table;
                 self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
                 self.configure(myself, *balancer).await;
-                tuning::give_back_memory();
+                give_back_soon(myself);
                 self.outbox.post(&FromChecker::Running);
             }
             ToChecker::Reload(balancer) => {
                 self.reload(*balancer);
-                tuning::give_back_memory();
+                give_back_soon(myself);
                 self.outbox.post(&FromChecker::Reloaded);
             }
             ToChecker::Master { instance, master } => {
@@ -441,6 +444,11 @@ impl State {
         self.outbox.post(&FromChecker::Stopped);
         myself.stop(None);
     }
+}
+
+/// When Keeper and Prober are done with a configuration.
+fn give_back_soon(myself: &ActorRef<RootMsg>) {
+    myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
 }
 
 /// What clients reach; a firewall mark has no address.
