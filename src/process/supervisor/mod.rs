@@ -405,7 +405,7 @@ impl State {
     /// Says that we live only while the child answers: a service manager that hears nothing starts us anew.
     fn watchdog(&self) {
         let Some(period) = self.systemd.watchdog_period() else { return };
-        if !self.wants_child() || self.memory.silence() < period.max(heartbeat::PATIENCE * 2) {
+        if !self.wants_child() || self.memory.silence() < period.max(heartbeat::SLOW * 2) {
             self.systemd.alive();
         }
     }
