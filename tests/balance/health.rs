@@ -30,7 +30,10 @@ fn quorum_scripts_run_when_it_is_lost_and_gained_and_at_the_end() {
         let mut daemon = start(ka1, &(config + &virtual_server("172.25.254.100 80", &words, &reals)));
         house.table("ka1", &TWO);
         let tells = |what: &str, lines: &[&str]| {
-            house.lab.wait(what, PATIENCE, || told(ka1) == lines).unwrap_or_else(|_| panic!("{what}: {:?}\n{}", told(ka1), house.lab.logs()));
+            house
+                .lab
+                .wait(what, PATIENCE, || told(ka1) == lines)
+                .unwrap_or_else(|_| panic!("{what}: {:?}\n{}", told(ka1), house.lab.logs()));
         };
         tells("the start", &["quorum_up a"]);
         one.stop().unwrap();
@@ -62,12 +65,14 @@ fn what_is_inhibited_stays_with_weight_zero() {
             let mut rows = vec!["TCP 172.25.254.100:80 rr".to_owned()];
             rows.extend([110, 120, 130].iter().zip(weights).map(|(at, weight)| row(*at, weight)));
             let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
-            house.lab.wait("weights", PATIENCE, || {
-                let mut found = crate::house::rows(house.host("ka1"));
-                found.sort_by_key(|row| (row.starts_with("->"), row.clone()));
-                found == rows
-            })
-            .unwrap();
+            house
+                .lab
+                .wait("weights", PATIENCE, || {
+                    let mut found = crate::house::rows(house.host("ka1"));
+                    found.sort_by_key(|row| (row.starts_with("->"), row.clone()));
+                    found == rows
+                })
+                .unwrap();
         };
         expect([2, 2, 0]);
         one.stop().unwrap();
