@@ -6,11 +6,11 @@
 //! | room | what is in it |
 //! |---|---|
 //! | [`types`] | words every room uses: `Vrid`, `Priority`, `Family`, `IpPrefix`, `MacAddr`, `Instant` |
-//! | [`syntax`] | what a configuration looks like: spans, diagnostics, lexer, parser, TOML into the same `Tree`, keyword tables |
+//! | [`syntax`] | what a configuration looks like: spans, diagnostics, lexer, parser, TOML into the same `Tree`, keyword tables, the one layout |
 //! | [`vrrp`] | the protocol as arithmetic: packet, checksum, auth, receive checks, state machine, announcements, settings, stats |
 //! | [`check`] | health checks: one file a checker with its settings and its dialogue, and their schedule |
 //! | [`lvs`] | what the balancer should contain: settings, health and quorum, plan = desired − actual |
-//! | [`config`] | what the words mean together: model, read, validate, diff for reload, dump |
+//! | [`config`] | what the words mean together: model, read, validate, diff and plan of a reload, written down again as text or TOML |
 //! | [`sim`] | N routers on a virtual clock and a lossy virtual network, driving the real `vrrp` code |
 //! | | *the world below this line* |
 //! | [`sys`] | the only `unsafe`: clock, processes, signals, privileges, sandbox, sockets, namespaces, log sinks |

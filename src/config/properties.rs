@@ -1,9 +1,11 @@
 //! What holds for every text.
 
+use super::convert::{Secrets, convert, understood};
 use super::keywords::ROOT;
 use super::load::{LoadOptions, load};
 use super::{Files, Loaded, load_text};
 use crate::syntax::keyword::{Table, rows};
+use crate::syntax::layout;
 use proptest::prelude::*;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,19 @@ impl Files for Everywhere {
 
     fn glob(&self, pattern: &str) -> Vec<PathBuf> {
         vec![PathBuf::from(pattern), PathBuf::from("b")]
+    }
+}
+
+/// One file, and no other.
+struct One(String);
+
+impl Files for One {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        if path == Path::new("a.conf") { Ok(self.0.clone().into_bytes()) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    fn glob(&self, _: &str) -> Vec<PathBuf> {
+        Vec::new()
     }
 }
 
@@ -111,6 +126,28 @@ proptest! {
         let options = LoadOptions { config_id: "lab".to_owned(), ..LoadOptions::default() };
         speak(&load(&Everywhere(text.clone().into_bytes()), Path::new("a.conf"), &options));
         speak(&load(&Everywhere(text.into_bytes()), Path::new("a.toml"), &options));
+    }
+
+    #[test]
+    fn whatever_was_understood_reads_as_the_same(text in vocabulary()) {
+        let options = LoadOptions { config_id: "lab".to_owned(), ..LoadOptions::default() };
+        let files = One(text.clone());
+        let (loaded, shown) = understood(&files, Path::new("a.conf"), &options, Secrets::Shown);
+        prop_assert_eq!(&load(&One(shown.clone()), Path::new("a.conf"), &options).config, &loaded.config, "{}", shown);
+        let converted = convert(&files, Path::new("a.conf"), &options);
+        if converted.remarks.is_empty() && !text.contains("_RANDOM") {
+            prop_assert!(converted.means_the_same(&files, &options), "{}", converted.files[0].text);
+        }
+    }
+
+    #[test]
+    fn a_layout_changes_no_configuration(text in vocabulary()) {
+        let laid = layout::format(&text);
+        if !text.contains("_RANDOM") {
+            let options = LoadOptions { config_id: "lab".to_owned(), ..LoadOptions::default() };
+            let config = |text: &str| load(&One(text.to_owned()), Path::new("a.conf"), &options).config;
+            prop_assert_eq!(config(&laid), config(&text), "{}", laid);
+        }
     }
 
     #[test]

@@ -23,6 +23,11 @@ const DEPTH: usize = 64;
 /// Most substitutions in one line: a name that stands for itself stops here.
 const SUBSTITUTIONS: usize = 1_000;
 
+/// Whether a line is left out, whatever it says: it is too long, or holds a NUL byte.
+pub(super) fn is_ignored(content: &str) -> bool {
+    content.len() > LINE || content.contains('\0')
+}
+
 /// What the preprocessor must know from outside.
 #[derive(Clone, Debug, Default)]
 pub struct PreprocessOptions {

@@ -172,10 +172,10 @@ fn key(line: &Line<'_>) -> usize {
     std::ptr::from_ref(line).addr()
 }
 
-/// With `#` for a sign.
+/// With `#` for a sign, and without what TOML has in no comment.
 fn comment(text: &str) -> String {
-    let text = text.trim_end();
-    text.strip_prefix('!').map_or_else(|| text.to_owned(), |rest| format!("#{rest}"))
+    let text = text.trim_end().replace(|c: char| c.is_control() && c != '\t', " ");
+    text.strip_prefix('!').map(|rest| format!("#{rest}")).unwrap_or(text)
 }
 
 fn offset(at: usize) -> u32 {
@@ -193,7 +193,7 @@ fn of_text(text: &str, used: impl Fn(u32, u32) -> bool) -> Margin {
         let (content, behind) = body.split_at_checked(end).unwrap_or((body, ""));
         let mut push = |at: usize, text: String| margin.comments.push(Comment { at: offset(at), line: number + 1, text });
         if !content.trim().is_empty() && !used(offset(start), offset(start + end)) {
-            push(start, format!("# {}", body.trim()));
+            push(start, comment(&format!("# {}", body.trim())));
         } else if !behind.is_empty() {
             push(start + end, comment(behind));
         }

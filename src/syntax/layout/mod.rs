@@ -11,6 +11,7 @@ use line::{Line, Piece, collapse, pieces_of};
 use sheet::Sheet;
 
 use super::lex::content_end;
+use super::preprocess::is_ignored;
 use super::{define, sequence};
 
 /// The text in the one layout.
@@ -29,7 +30,7 @@ pub fn essence(text: &str) -> (Vec<String>, Vec<String>) {
         let line = Line::new(written);
         comments.extend(line.comment.map(ToOwned::to_owned));
         let rest = line.content;
-        if rest.starts_with(['$', '~', '@']) {
+        if rest.starts_with(['$', '~', '@']) || is_ignored(rest) {
             words.push(rest.split_ascii_whitespace().collect::<Vec<_>>().join(" "));
             continue;
         }
@@ -57,7 +58,10 @@ struct Writer<'t> {
 
 impl<'t> Writer<'t> {
     fn line(&mut self, line: &Line<'t>) {
-        if let Some(inner) = self.definition {
+        if is_ignored(line.content) {
+            // Its parts would not be.
+            self.sheet.line(self.depth, line.content, line.comment);
+        } else if let Some(inner) = self.definition {
             self.within_definition(line, inner);
         } else if line.content.is_empty() {
             self.without_content(line);
