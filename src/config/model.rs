@@ -2,8 +2,9 @@
 
 use crate::lvs::settings::Balancer;
 use crate::types::{Command, ScriptUser, Version};
-use crate::vrrp::settings::{Announce, GroupSettings, Settings};
+use crate::vrrp::settings::{Announce, GroupSettings, Settings, VirtualAddress};
 use crate::vrrp::trackers::file::FileCheck;
+use crate::vrrp::trackers::link::LinkSettings;
 use crate::vrrp::trackers::process::ProcessCheck;
 use crate::vrrp::trackers::script::ScriptCheck;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,12 @@ pub struct VrrpGlobal {
     pub rx_buffer: Option<u32>,
     /// `vrrp_netlink_monitor_rcv_bufs`, bytes.
     pub monitor_buffer: Option<u32>,
+    /// `static_ipaddress`: on this host while the daemon runs, whoever is master; each with its `dev`.
+    #[serde(default)]
+    pub static_addresses: Vec<VirtualAddress>,
+    /// `interface_up_down_delays`, `linkbeat_*`.
+    #[serde(default)]
+    pub links: LinkSettings,
 }
 
 /// How the address of a non-accepting master is shut (`vrrp_strict`, `no_accept`).
@@ -120,6 +127,9 @@ pub struct Global {
     pub reload_time_file: Option<String>,
     /// `reload_repeat`.
     pub reload_repeat: bool,
+    /// `config_save_dir`: a copy of every configuration that is read goes there.
+    #[serde(default)]
+    pub config_save_dir: Option<String>,
     /// `reload_file [PATH]`; without a path it is beside the pid file.
     pub reload_file: Option<Option<String>>,
     /// `data_use_instance`.
@@ -182,6 +192,7 @@ impl Default for Global {
             reload_check_config: None,
             reload_time_file: None,
             reload_repeat: false,
+            config_save_dir: None,
             reload_file: None,
             data_use_instance: false,
             state_dump_file: None,

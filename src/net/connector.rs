@@ -31,7 +31,7 @@ const IGNORE: u32 = 2;
 mod at {
     pub(super) const INDEX: usize = 16;
     pub(super) const VALUE: usize = 20;
-    pub(super) const SEQUENCE: usize = 24;
+    pub(super) const ACKNOWLEDGED: usize = 28;
     pub(super) const WHAT: usize = 36;
     pub(super) const DATA: usize = 52;
 }
@@ -63,7 +63,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Reads a datagram; `ours` is the sequence number by which our own request is answered.
+    /// Reads a datagram; `ours` is the number of our own request. The answer to it has the next one.
     pub fn of(datagram: &[u8], ours: u32) -> Self {
         Self::read(datagram, ours).unwrap_or(Self::Other)
     }
@@ -75,7 +75,7 @@ impl Event {
         let word = |number: usize| u32_at(datagram, at::DATA + 4 * number);
         let process = |thread: usize, group: usize| Some((word(thread)? == word(group)?).then_some(word(group)?.cast_signed()));
         Some(match u32_at(datagram, at::WHAT)? {
-            what::NONE if u32_at(datagram, at::SEQUENCE)? == ours => Self::Answered(word(0)?),
+            what::NONE if u32_at(datagram, at::ACKNOWLEDGED)? == ours.wrapping_add(1) => Self::Answered(word(0)?),
             // parent_pid, parent_tgid, child_pid, child_tgid
             what::FORK => process(2, 3)?.map_or(Self::Other, Self::Forked),
             // process_pid, process_tgid, as in those below
@@ -115,7 +115,8 @@ const WHAT_FOR: &str = "a netlink socket for process events";
 #[derive(Debug)]
 pub struct Connector {
     fd: AsyncFd<OwnedFd>,
-    sequence: u32,
+    /// Of our request.
+    number: u32,
 }
 
 impl Connector {
@@ -132,9 +133,10 @@ impl Connector {
         let bytes = buffer.map_or(RECEIVE_BUFFER_BYTES, |bytes| bytes as usize);
         socket::set_receive_buffer(&socket, bytes).map_err(&fail)?;
         nix::sys::socket::bind(socket.as_raw_fd(), &NetlinkAddr::new(0, PROCESSES)).map_err(|errno| fail(errno.into()))?;
-        let sequence = std::process::id();
-        socket::netlink_send(&socket, &request(LISTEN, sequence)).map_err(&fail)?;
-        Ok(Self { fd: socket::watch(socket).map_err(&fail)?, sequence })
+        // Other listeners hear our answer, and we theirs.
+        let number = std::process::id();
+        socket::netlink_send(&socket, &request(LISTEN, number)).map_err(&fail)?;
+        Ok(Self { fd: socket::watch(socket).map_err(&fail)?, number })
     }
 
     /// Waits until [`Connector::take`] has something to take. Cancel safe.
@@ -153,7 +155,7 @@ impl Connector {
     pub fn take(&self) -> io::Result<Heard> {
         let mut buffer = [0; DATAGRAM_BYTES];
         match self.fd.try_io(Interest::READABLE, |fd| socket::netlink_receive(fd, &mut buffer)) {
-            Ok(Some(length)) => Ok(Heard::Event(Event::of(buffer.get(..length).unwrap_or_default(), self.sequence))),
+            Ok(Some(length)) => Ok(Heard::Event(Event::of(buffer.get(..length).unwrap_or_default(), self.number))),
             Ok(None) => Ok(Heard::Event(Event::Other)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Heard::Nothing),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Heard::Event(Event::Other)),
@@ -166,23 +168,22 @@ impl Connector {
 impl Drop for Connector {
     /// Kernels before 6.6 go on making events for nobody unless they are told.
     fn drop(&mut self) {
-        let _ = socket::netlink_send(self.fd.get_ref(), &request(IGNORE, self.sequence));
+        let _ = socket::netlink_send(self.fd.get_ref(), &request(IGNORE, self.number));
     }
 }
 
 /// To the kernel: nlmsghdr, cn_msg and one word.
-fn request(operation: u32, sequence: u32) -> Vec<u8> {
+fn request(operation: u32, number: u32) -> Vec<u8> {
     let mut message = Vec::with_capacity(40);
     let mut put = |bytes: &[u8]| message.extend_from_slice(bytes);
     put(&40_u32.to_ne_bytes());
     put(&(libc::NLMSG_DONE as u16).to_ne_bytes());
     put(&[0; 2]);
-    put(&sequence.to_ne_bytes());
-    put(&[0; 4]);
+    put(&[0; 8]);
     put(&PROCESSES.to_ne_bytes());
     put(&PROCESSES.to_ne_bytes());
-    put(&sequence.to_ne_bytes());
     put(&[0; 4]);
+    put(&number.to_ne_bytes());
     put(&4_u16.to_ne_bytes());
     put(&[0; 2]);
     put(&operation.to_ne_bytes());
@@ -232,7 +233,7 @@ mod tests {
         let mut put = |at: usize, value: u32| bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
         put(at::INDEX, PROCESSES);
         put(at::VALUE, PROCESSES);
-        put(at::SEQUENCE, 7);
+        put(at::ACKNOWLEDGED, 8);
         put(at::WHAT, what);
         words.into_iter().enumerate().for_each(|(number, word)| put(at::DATA + 4 * number, word));
         bytes
@@ -262,6 +263,42 @@ mod tests {
         let mut bytes = datagram(what::EXIT, [50, 50, 0, 0]);
         bytes[at::INDEX] ^= 2;
         assert_eq!(Event::of(&bytes, 7), Event::Other);
+    }
+
+    /// The kernel's own words; where it has none for us (a namespace of our own, no capability) there is nothing to try.
+    #[tokio::test]
+    async fn the_kernel_tells_of_a_process_from_its_birth_to_its_end() {
+        let connector = match socket().and_then(|socket| Connector::open(socket, None)) {
+            Ok(connector) => connector,
+            Err(error) => return eprintln!("SKIPPED: no process events here: {error}"),
+        };
+        let mut heard = Vec::new();
+        let mut child = None;
+        let limit = std::time::Duration::from_secs(20);
+        let all = tokio::time::timeout(limit, async {
+            loop {
+                connector.wait().await.unwrap();
+                match connector.take().unwrap() {
+                    Heard::Event(Event::Answered(0)) => {
+                        let mut process = std::process::Command::new("true").spawn().unwrap();
+                        child = Some(process.id().cast_signed());
+                        process.wait().unwrap();
+                    }
+                    Heard::Event(event) => heard.push(event),
+                    Heard::Lost | Heard::Nothing => {}
+                }
+                if let Some(pid) = child
+                    && heard.contains(&Event::Exited(pid))
+                {
+                    return pid;
+                }
+            }
+        });
+        match all.await {
+            Ok(pid) => assert!(heard.contains(&Event::Forked(pid)) && heard.contains(&Event::Executed(pid)), "{heard:?}"),
+            Err(_) if child.is_none() => eprintln!("SKIPPED: the kernel does not answer this process namespace"),
+            Err(_) => panic!("no end of {child:?} in {heard:?}"),
+        }
     }
 
     proptest! {

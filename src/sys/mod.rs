@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod clock;
 pub mod host;
+pub mod linkbeat;
 pub mod log;
 pub mod names;
 pub mod netns;

@@ -7,6 +7,7 @@ mod common;
 
 mod beside;
 mod changes;
+mod health;
 mod house;
 mod seeds;
 

@@ -27,7 +27,7 @@ pub(super) const GLOBAL: &[Row] = &[
         .default("memory")
         .lenient()
         .act(read::nothing_to_do),
-    K::value("config_save_dir", "DIRECTORY", "where copies of configurations are saved").default("none"),
+    K::value("config_save_dir", "DIRECTORY", "where copies of configurations are saved").default("none").act(daemon::config_save_dir),
     K::values("umask", "0177 | IRUSR|IWGRP|…", 1, 255, "file mode creation mask").range("0..0777").default("0177").act(daemon::umask),
     K::value("random_seed", "NUMBER", "seed of ${_RANDOM}").range("0..4294967295").default("the time").act(daemon::random_seed),
     K::values("include_check", "[[+-]read|match|wildcard_match|brace_match …]", 0, 255, "what makes an include fail")

@@ -6,6 +6,7 @@ pub(crate) mod garp;
 pub(crate) mod global;
 pub(crate) mod group;
 pub(crate) mod instance;
+pub(crate) mod links;
 pub(crate) mod lists;
 pub(crate) mod lvs;
 pub(crate) mod mail;

@@ -4,16 +4,17 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{self, Failure, Kind};
+use crate::check::{Failure, Kind, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::wire::Mode;
 use crate::lvs::health::Health;
 use crate::lvs::notice::Notice;
-use crate::lvs::settings::{Balancer, VirtualServer};
+use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
 use crate::lvs::table::{ServiceKey, Table, desired, keys};
 use crate::probe::Trust;
 use crate::process::rooted::Heard;
+use crate::sys::tuning;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -52,6 +53,13 @@ pub(super) enum RootMsg {
         /// What it asks for.
         weight: Option<i64>,
     },
+    /// A server showed another certificate than before; when it ends, in seconds since 1970.
+    Certificate {
+        /// Which checker saw it.
+        id: Arc<CheckerId>,
+        /// Its notAfter.
+        ends: Option<i64>,
+    },
     /// The script of a `MISC_CHECK` is due.
     RunScript(Arc<CheckerId>),
     /// An actor that died is to live again.
@@ -69,6 +77,8 @@ pub(super) struct State {
     places: HashMap<String, usize>,
     /// What checkers said, for restarts; the rest is as configured.
     said: HashMap<Arc<CheckerId>, bool>,
+    /// Ends of certificates, for the dump.
+    certificates: HashMap<Arc<CheckerId>, i64>,
     trust: Option<Arc<Trust>>,
     masters: HashSet<String>,
     keep_table: bool,
@@ -88,6 +98,7 @@ impl Actor for Root {
             health: Vec::new(),
             places: HashMap::new(),
             said: HashMap::new(),
+            certificates: HashMap::new(),
             trust: None,
             masters: HashSet::new(),
             keep_table: false,
@@ -100,6 +111,9 @@ impl Actor for Root {
             RootMsg::Supervisor(Heard::Said(message)) => state.obey(&myself, message).await?,
             RootMsg::Supervisor(Heard::Gone) => state.stop(&myself, true).await,
             RootMsg::Checked { id, up, failure } => state.checked(id, up, failure.as_ref()),
+            RootMsg::Certificate { id, ends } => {
+                state.certificates.extend(ends.map(|ends| (id, ends)));
+            }
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
             RootMsg::Restart(name) => state.start(&myself, &name).await,
@@ -129,10 +143,12 @@ impl State {
                 self.keep_table = keep_table;
                 self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
                 self.configure(myself, *balancer).await;
+                tuning::give_back_memory();
                 self.outbox.post(&FromChecker::Running);
             }
             ToChecker::Reload(balancer) => {
                 self.reload(*balancer);
+                tuning::give_back_memory();
                 self.outbox.post(&FromChecker::Reloaded);
             }
             ToChecker::Master { instance, master } => {
@@ -148,7 +164,7 @@ impl State {
             ToChecker::Ping(number) => self.outbox.post(&FromChecker::Pong(number)),
             ToChecker::Dump => {
                 tracing::info!("Printing checker data for process({}) on signal", std::process::id());
-                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health)));
+                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, &self.certificates)));
             }
             ToChecker::Retire => self.end(myself),
             ToChecker::Stop => self.stop(myself, !self.keep_table).await,
@@ -191,7 +207,8 @@ impl State {
                     .map(|(actor, _)| actor.get_cell())
             }
             _ => {
-                let arguments = prober::Arguments { root: myself.clone(), trust: self.trust.clone() };
+                let arguments =
+                    prober::Arguments { root: myself.clone(), trust: self.trust.clone(), warn_days: self.balancer.tls.warn_days };
                 Actor::spawn_linked(Some(name.to_owned()), Prober, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
             }
         };
@@ -250,13 +267,13 @@ impl State {
     fn checked(&mut self, id: Arc<CheckerId>, up: bool, failure: Option<&Failure>) {
         let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
         let Some((real, place)) = find(health.settings(), &id) else { return };
-        let (failed, was_up) = (health.is_failing(real, place), health.is_up(real));
+        let failed = health.is_failing(real, place);
         let mut notices = health.checker_changed(real, place, up);
         if !notices.is_empty() {
             tell(KEEPER, keeper::Msg::Put(desired(health)));
         }
         if failed == up {
-            notices.extend(for_mail(health, (real, place), was_up, up, failure));
+            for_mail(health, (real, place), up, failure, &mut notices);
         }
         self.say(&notices);
         self.outbox.post(&FromChecker::Checked { checker: CheckerId::clone(&id), up });
@@ -285,8 +302,15 @@ impl State {
                     let Kind::File(file) = &checker.kind else { continue };
                     if file.name == name {
                         let delta = value.saturating_mul(file.weight);
-                        changed.extend(health.checker_changed(real, place, delta > i64::from(i32::MIN)));
-                        changed.extend(health.weight_changed(real, place, delta));
+                        let fault = delta <= i64::from(i32::MIN);
+                        if fault != health.is_failing(real, place) {
+                            tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
+                        }
+                        // Who is out keeps its weight: the number says that it is out, not how much it could bear.
+                        if !fault {
+                            changed.extend(health.weight_changed(real, place, delta));
+                        }
+                        changed.extend(health.checker_changed(real, place, !fault));
                     }
                 }
             }
@@ -310,8 +334,9 @@ impl State {
         }
     }
 
-    fn reload(&mut self, balancer: Balancer) {
+    fn reload(&mut self, mut balancer: Balancer) {
         tracing::info!("Reinitializing ipvs");
+        balancer.share_with(&self.balancer);
         let mut old: HashMap<String, Health> =
             std::mem::take(&mut self.health).into_iter().map(|health| (health.settings().to_string(), health)).collect();
         let mut said = HashMap::new();
@@ -336,9 +361,9 @@ impl State {
             log(&health.stop());
         }
         self.said = said;
-        if balancer.authority != self.balancer.authority {
+        if balancer.tls_files != self.balancer.tls_files || balancer.tls.warn_days != self.balancer.tls.warn_days {
             self.trust = trust(&balancer);
-            tell(PROBER, prober::Msg::Trust(self.trust.clone()));
+            tell(PROBER, prober::Msg::Trust(self.trust.clone(), balancer.tls.warn_days));
         }
         let timeouts = balancer.timeouts.filter(|timeouts| self.balancer.timeouts != Some(*timeouts));
         let sync = balancer.sync != self.balancer.sync;
@@ -390,12 +415,18 @@ impl State {
             tracing::info!("Stopping");
         }
         if clear {
+            let flush = self.balancer.flush_on_stop;
             for health in &self.health {
-                log(&health.stop());
-                self.post(&health.last_words());
+                let mut words = health.last_words();
+                if flush == FlushOnStop::Not {
+                    log(&health.stop());
+                } else {
+                    words.retain(|notice| matches!(notice, Notice::Quorum { .. }));
+                }
+                self.post(&words);
             }
             if let Some(keeper) = crate::actor::current::<keeper::Msg>(KEEPER) {
-                let whole = self.balancer.flush_on_stop;
+                let whole = flush == FlushOnStop::Everything;
                 if let Err(error) = call_t!(keeper, |reply| keeper::Msg::Clear(whole, reply), STOP_PATIENCE_MS) {
                     tracing::error!("the IPVS table could not be cleared: {error}");
                 }
@@ -421,18 +452,19 @@ fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
     keys(server).into_iter().filter_map(address).collect()
 }
 
-/// What a mail says about a checker that changed its mind.
-fn for_mail(health: &Health, (real, place): (usize, usize), was_up: bool, up: bool, failure: Option<&Failure>) -> Option<Notice> {
-    let server = health.settings().real_servers.get(real)?;
-    let checker = server.checkers.get(place)?;
-    let now = health.is_up(real);
-    Some(Notice::Check {
-        server: health.settings().name_of(server),
-        of: health.settings().to_string(),
-        up: now,
-        changed: was_up != now,
-        text: check::mail::body(checker, up, failure),
-    })
+/// A checker that changed its mind is worth a mail, whether its server came or went with it or not.
+fn for_mail(health: &Health, (real, place): (usize, usize), up: bool, failure: Option<&Failure>, notices: &mut Vec<Notice>) {
+    let Some(server) = health.settings().real_servers.get(real) else { return };
+    let Some(checker) = server.checkers.get(place) else { return };
+    let text = words::letter_why(checker, up, failure);
+    for notice in notices.iter_mut() {
+        if let Notice::Server { letter, .. } = notice {
+            *letter = text;
+            return;
+        }
+    }
+    let (name, of) = (health.settings().name_of(server), health.settings().to_string());
+    notices.push(Notice::Check { server: name, of, up: health.is_up(real), text });
 }
 
 /// Places of a real server and of its checker.
@@ -455,7 +487,7 @@ fn log(notices: &[Notice]) {
 
 /// TLS is set up when a check speaks it.
 fn trust(balancer: &Balancer) -> Option<Arc<Trust>> {
-    match Trust::new(balancer.authority.as_deref()) {
+    match Trust::new(&balancer.tls_files) {
         Ok(trust) => Some(Arc::new(trust)),
         Err(error) => {
             tracing::error!("{error}");

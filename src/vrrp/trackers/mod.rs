@@ -4,6 +4,7 @@
 //! a count of processes means for an instance is decided here.
 
 pub mod file;
+pub mod link;
 pub mod process;
 pub mod script;
 

@@ -71,6 +71,7 @@ pub(super) struct Living {
     /// What the sync group was last told.
     reported: Option<group::Report>,
     restores: Restores,
+    expected: holding::Expected,
 }
 
 struct Pending {
@@ -146,6 +147,7 @@ impl Living {
             held_by_group: false,
             reported: None,
             restores: Restores::default(),
+            expected: holding::Expected::default(),
             shared,
         }
     }
