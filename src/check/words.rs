@@ -132,38 +132,6 @@ impl About<'_> {
     }
 }
 
-/// What a mail says when this checker took its server out or brought it back.
-pub fn letter(kind: &Kind, up: bool) -> String {
-    let verb = if up { "succeed" } else { "failed" };
-    let what = match kind {
-        Kind::Tcp => format!("TCP CHECK {verb}"),
-        Kind::Udp(_) => format!("UDP CHECK {verb}"),
-        Kind::Ping => format!("ICMP CHECK {verb}"),
-        Kind::Dns(_) => format!("DNS_CHECK: {verb}"),
-        Kind::Misc(_) => format!("MISC CHECK {}", if up { "succeeded" } else { "failed" }),
-        Kind::Bfd(name) => format!("BFD CHECK {name} {}", if up { "succeeded" } else { "failed" }),
-        Kind::Http(_) if !up => "CHECK failed on service : HTTP/SSL request failed".to_owned(),
-        Kind::Http(_) | Kind::Smtp(_) | Kind::File(_) => format!("CHECK {verb}"),
-    };
-    if what.contains("on service") { format!("=> {what} <=") } else { format!("=> {what} on service <=") }
-}
-
-/// The same, with the reason where the original tells one: a mail server's words, a script's time.
-pub fn letter_why(checker: &Checker, up: bool, failure: Option<&Failure>) -> String {
-    let target = format!("[{}]:{}", checker.target.address, checker.target.port);
-    let why = match (&checker.kind, failure) {
-        (Kind::Misc(_), Some(Failure::ScriptTimedOut)) if !up => return "=> MISC CHECK timed out on service <=".to_owned(),
-        (Kind::Smtp(_), Some(Failure::Connect(_))) if !up => format!("Could not connect to server {target}"),
-        (Kind::Smtp(_), Some(Failure::TimedOut(_))) if !up => format!("Read timeout from server {target}"),
-        (Kind::Smtp(_), Some(Failure::Reply(text))) if !up => format!("Bad response from server {target}: {text}"),
-        (Kind::Smtp(_), Some(other)) if !up => other.to_string(),
-        (kind, _) => return letter(kind, up),
-    };
-    // The server's own words may be in there: none of them ends the line.
-    let why: String = why.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
-    format!("=> CHECK failed on service : {why} <=")
-}
-
 /// A `track_file` takes a server out, or lets it back in.
 pub fn file_fault(server: &str, file: &str, fault: bool) -> String {
     format!("({server}): tracked file {file} {} FAULT state", if fault { "now" } else { "leaving" })
@@ -247,27 +215,6 @@ mod tests {
         assert!(reason(pages(), &refused()).starts_with("Connection failed server [127.1.0.1]:tcp:80."));
         let udp = Kind::Udp(udp::Settings { payload: vec![], reply: None });
         assert_eq!(reason(udp, &Failure::Mismatch), "UDP check to [127.1.0.1]:tcp:80 reply data mismatch.");
-    }
-
-    #[test]
-    fn letters_are_the_originals() {
-        assert_eq!(letter(&Kind::Tcp, true), "=> TCP CHECK succeed on service <=");
-        assert_eq!(letter(&Kind::Ping, false), "=> ICMP CHECK failed on service <=");
-        assert_eq!(letter(&pages(), true), "=> CHECK succeed on service <=");
-        assert_eq!(letter(&pages(), false), "=> CHECK failed on service : HTTP/SSL request failed <=");
-        assert_eq!(letter(&script(), false), "=> MISC CHECK failed on service <=");
-        assert_eq!(letter(&Kind::Bfd("b".to_owned()), true), "=> BFD CHECK b succeeded on service <=");
-    }
-
-    #[test]
-    fn a_letter_tells_a_mail_servers_words_and_a_scripts_time() {
-        let why = |kind, failure: Failure| letter_why(&checker(kind), false, Some(&failure));
-        let mail = || Kind::Smtp(smtp::Settings { helo: "h".to_owned() });
-        let wanted = "=> CHECK failed on service : Bad response from server [127.1.0.1]:80: 554 no  Bcc: x <=";
-        assert_eq!(why(mail(), Failure::Reply("554 no\r\nBcc: x".to_owned())), wanted);
-        assert_eq!(why(script(), Failure::ScriptTimedOut), "=> MISC CHECK timed out on service <=");
-        assert_eq!(why(Kind::Tcp, Failure::ClosedEarly), "=> TCP CHECK failed on service <=");
-        assert_eq!(letter_why(&checker(mail()), true, None), "=> CHECK succeed on service <=");
     }
 
     #[test]

@@ -16,11 +16,8 @@ pub enum Notice {
         up: bool,
         /// It stays in the table with weight 0 while down.
         inhibit: bool,
-        /// What a mail says of it: which checker, and how. Empty when no checker is the cause.
-        #[serde(default)]
-        letter: String,
     },
-    /// A checker of a real server changed its mind, and the server stays what it is: for a mail.
+    /// A checker of a real server changed its mind: what a mail says.
     Check {
         /// The real server's name.
         server: String,
@@ -28,6 +25,8 @@ pub enum Notice {
         of: String,
         /// Is the real server up now?
         up: bool,
+        /// Did it go up or down by this?
+        changed: bool,
         /// The mail's line.
         text: String,
     },
@@ -96,7 +95,7 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Server { server, of, up, inhibit, letter: _ } => {
+            Self::Server { server, of, up, inhibit } => {
                 let (verb, link) = match (up, inhibit) {
                     (true, false) => ("Adding", "to"),
                     (true, true) => ("Enabling", "of"),

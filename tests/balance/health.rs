@@ -132,7 +132,7 @@ fn a_wrapper_that_dies_is_replaced_and_the_table_converges() {
         let daemon = start(ka1, &config);
         house.table("ka1", &TWO);
         // The child dies while the table is being spoilt.
-        let child = daemon.children().into_iter().next().unwrap();
+        let child = ka1.process_of_file("/run/checkers.pid").unwrap();
         lab::send(child.pid, Signal::SIGSTOP).unwrap();
         ka1.sh("ipvsadm -C; ipvsadm -A -t 172.25.254.100:80 -s lc; ipvsadm -a -t 172.25.254.100:80 -r 172.25.254.130:80 -m").unwrap();
         lab::send(child.pid, Signal::SIGKILL).unwrap();

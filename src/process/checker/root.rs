@@ -4,7 +4,7 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{Failure, Kind, words};
+use crate::check::{self, Failure, Kind, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::wire::Mode;
@@ -19,7 +19,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const KEEPER: &str = "ipvs_keeper";
 const PROBER: &str = "prober";
@@ -64,6 +64,8 @@ pub(super) enum RootMsg {
     RunScript(Arc<CheckerId>),
     /// An actor that died is to live again.
     Restart(String),
+    /// The others have taken up what they were told: what it was made from can go.
+    GiveBack,
 }
 
 pub(super) struct Root;
@@ -117,6 +119,7 @@ impl Actor for Root {
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
             RootMsg::Restart(name) => state.start(&myself, &name).await,
+            RootMsg::GiveBack => tuning::give_back_memory(),
         }
         Ok(())
     }
@@ -143,12 +146,12 @@ impl State {
                 self.keep_table = keep_table;
                 self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
                 self.configure(myself, *balancer).await;
-                tuning::give_back_memory();
+                give_back_soon(myself);
                 self.outbox.post(&FromChecker::Running);
             }
             ToChecker::Reload(balancer) => {
                 self.reload(*balancer);
-                tuning::give_back_memory();
+                give_back_soon(myself);
                 self.outbox.post(&FromChecker::Reloaded);
             }
             ToChecker::Master { instance, master } => {
@@ -267,13 +270,13 @@ impl State {
     fn checked(&mut self, id: Arc<CheckerId>, up: bool, failure: Option<&Failure>) {
         let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
         let Some((real, place)) = find(health.settings(), &id) else { return };
-        let failed = health.is_failing(real, place);
+        let (failed, was_up) = (health.is_failing(real, place), health.is_up(real));
         let mut notices = health.checker_changed(real, place, up);
         if !notices.is_empty() {
             tell(KEEPER, keeper::Msg::Put(desired(health)));
         }
         if failed == up {
-            for_mail(health, (real, place), up, failure, &mut notices);
+            notices.extend(for_mail(health, (real, place), was_up, up, failure));
         }
         self.say(&notices);
         self.outbox.post(&FromChecker::Checked { checker: CheckerId::clone(&id), up });
@@ -443,6 +446,11 @@ impl State {
     }
 }
 
+/// When Keeper and Prober are done with a configuration.
+fn give_back_soon(myself: &ActorRef<RootMsg>) {
+    myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
+}
+
 /// What clients reach; a firewall mark has no address.
 fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
     let address = |key| match key {
@@ -452,19 +460,18 @@ fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
     keys(server).into_iter().filter_map(address).collect()
 }
 
-/// A checker that changed its mind is worth a mail, whether its server came or went with it or not.
-fn for_mail(health: &Health, (real, place): (usize, usize), up: bool, failure: Option<&Failure>, notices: &mut Vec<Notice>) {
-    let Some(server) = health.settings().real_servers.get(real) else { return };
-    let Some(checker) = server.checkers.get(place) else { return };
-    let text = words::letter_why(checker, up, failure);
-    for notice in notices.iter_mut() {
-        if let Notice::Server { letter, .. } = notice {
-            *letter = text;
-            return;
-        }
-    }
-    let (name, of) = (health.settings().name_of(server), health.settings().to_string());
-    notices.push(Notice::Check { server: name, of, up: health.is_up(real), text });
+/// What a mail says about a checker that changed its mind.
+fn for_mail(health: &Health, (real, place): (usize, usize), was_up: bool, up: bool, failure: Option<&Failure>) -> Option<Notice> {
+    let server = health.settings().real_servers.get(real)?;
+    let checker = server.checkers.get(place)?;
+    let now = health.is_up(real);
+    Some(Notice::Check {
+        server: health.settings().name_of(server),
+        of: health.settings().to_string(),
+        up: now,
+        changed: was_up != now,
+        text: check::mail::body(checker, up, failure),
+    })
 }
 
 /// Places of a real server and of its checker.

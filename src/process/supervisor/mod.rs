@@ -384,8 +384,8 @@ impl State {
     /// The configuration that counts from now on, for everybody beside the child.
     fn take_up(&mut self, config: Config, table: Table) {
         self.config = config;
-        self.farewell.send_replace((self.config.global.shutdown.clone(), table.clone()));
         self.record.write(&self.options, &self.config, scripts::unprivileged(self.run_as));
+        self.farewell.send_replace((self.config.global.shutdown.clone(), table.clone()));
         self.herald.configure(self.config.clone(), table);
         self.instruct_postman();
         self.observer.observe(tracked(&self.config));
@@ -405,7 +405,7 @@ impl State {
     /// Says that we live only while the child answers: a service manager that hears nothing starts us anew.
     fn watchdog(&self) {
         let Some(period) = self.systemd.watchdog_period() else { return };
-        if !self.wants_child() || self.memory.silence() < period.max(heartbeat::PATIENCE * 2) {
+        if !self.wants_child() || self.memory.silence() < period.max(heartbeat::SLOW * 2) {
             self.systemd.alive();
         }
     }
