@@ -3,7 +3,9 @@
 use crate::check::{Checker, tls};
 use crate::types::{Command, Family};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Transport protocol of a service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -293,15 +295,27 @@ pub struct Timeouts {
     pub udp: u32,
 }
 
+/// `lvs_flush_on_stop`: how the table is left at the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum FlushOnStop {
+    /// Without it: server by server, each told of.
+    #[default]
+    Not,
+    /// `VS`: our services at once, without a word about their servers.
+    Ours,
+    /// The whole table at once, strangers' services too.
+    Everything,
+}
+
 /// Everything that the checker child is told.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Balancer {
     /// `virtual_server` blocks, in order; no service belongs to two.
-    pub servers: Vec<std::sync::Arc<VirtualServer>>,
+    pub servers: Vec<Arc<VirtualServer>>,
     /// `lvs_flush`: the whole table is emptied at start.
     pub flush: bool,
     /// `lvs_flush_on_stop`.
-    pub flush_on_stop: bool,
+    pub flush_on_stop: FlushOnStop,
     /// `lvs_timeouts`.
     pub timeouts: Option<Timeouts>,
     /// `lvs_sync_daemon`, and the VRRP instance that it follows; without one both halves run.
@@ -315,6 +329,17 @@ pub struct Balancer {
 }
 
 impl Balancer {
+    /// What is the same as before is held once: a reload that changes one of thousands of servers leaves the others as they are.
+    pub fn share_with(&mut self, before: &Self) {
+        let key = |server: &Arc<VirtualServer>| (server.address.clone(), server.protocol, server.family);
+        let known: HashMap<_, _> = before.servers.iter().map(|server| (key(server), server)).collect();
+        for server in &mut self.servers {
+            if let Some(same) = known.get(&key(server)).filter(|same| **same == server) {
+                *server = Arc::clone(same);
+            }
+        }
+    }
+
     /// Whether there is anything to do.
     pub fn is_idle(&self) -> bool {
         self.servers.is_empty() && self.sync.is_none()

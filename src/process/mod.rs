@@ -13,6 +13,7 @@ mod paths;
 mod relay;
 mod roles;
 mod rooted;
+pub(crate) mod running;
 mod scripts;
 pub mod signals;
 mod supervisor;
@@ -65,6 +66,8 @@ fn as_genhash(program: &str, words: &[String]) -> Option<u8> {
 
 /// Exit status: fatal, or wrong usage.
 const EXIT_FATAL: u8 = 1;
+/// The configuration cannot be run with.
+const EXIT_CONFIG: u8 = 2;
 /// Exit status: a capability is missing.
 const EXIT_PERMISSION: u8 = 4;
 /// Exit status: a bug.

@@ -63,6 +63,8 @@ pub struct Options {
     pub ignore_sigint: bool,
     /// What was taken without effect, and why; to be logged.
     pub warnings: Vec<String>,
+    /// An option's value was wrong, so that its default stays.
+    pub mistaken: bool,
     /// Words that belong to no option.
     pub unexpected: Vec<String>,
 }
@@ -100,18 +102,19 @@ impl Default for Options {
             address_monitoring: false,
             ignore_sigint: false,
             warnings: Vec::new(),
+            mistaken: false,
             unexpected: Vec::new(),
         }
     }
 }
 
 impl Options {
-    /// Whether the VRRP child may run: always, unless only other children are asked for (`-C`).
+    /// Whether the checker child may run: always, unless only other children are asked for (`-P`).
     pub const fn wants_checker(&self) -> bool {
         self.check || !self.vrrp
     }
 
-    /// Whether the VRRP child may run.
+    /// Whether the VRRP child may run: always, unless only other children are asked for (`-C`).
     pub const fn wants_vrrp(&self) -> bool {
         self.vrrp || !self.check
     }

@@ -11,6 +11,7 @@ use crate::lvs::settings::Balancer;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
 use crate::sys::pidfile::PidFile;
+use crate::sys::tuning;
 use crate::types::{ScriptOutcome, Secret};
 use ractor::{Actor, ActorRef};
 use std::path::Path;
@@ -124,7 +125,7 @@ impl State {
                 replaces: self.checker.lives > 1,
                 keep_table: self.options.keep_ipvs,
             },
-            beat: heartbeat::CALM,
+            beat: heartbeat::SLOW,
             supervisor: myself.clone(),
             memory: self.memory.clone(),
             herald: self.herald.clone(),
@@ -139,7 +140,7 @@ impl State {
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
-                tracing::error!("cannot start the checker child process: {error}; trying again in {} s", restart.after.as_secs());
+                tracing::error!("cannot start the checker child process: {error}; trying again in {} s", restart.after.as_secs_f64());
                 myself.send_after(restart.after, || Msg::StartChecker);
             }
         }
@@ -171,10 +172,12 @@ impl State {
                 child.running = true;
                 self.say_files();
                 self.is_ready();
+                tuning::give_back_memory();
                 self.reload_if_asked(myself);
             }
             CheckerSaid::Reloaded => {
                 tracing::debug!("the checker child has reloaded");
+                tuning::give_back_memory();
                 self.say_files();
             }
             CheckerSaid::Dumped(text) => {

@@ -70,6 +70,8 @@ pub(crate) fn block(reader: &mut Reader, line: &Line<'_>) {
     let hosts = draft.as_mut().map(|draft| std::mem::take(&mut draft.hosts)).unwrap_or_default();
     if let Some(real) = &mut reader.lvs.real {
         if hosts.is_empty() {
+            // Most servers have one checker: no room for four.
+            real.checkers.reserve_exact(1);
             real.checkers.extend(draft);
             return;
         }

@@ -95,6 +95,7 @@ fn virtual_server(reader: &mut Reader, mut draft: Draft) -> Option<VirtualServer
             server.real_servers.push(real);
         }
     }
+    server.real_servers.shrink_to_fit();
     server.sorry = sorry(reader, &draft, &server, method);
     quorum(reader, &draft, &mut server);
     Some(server)
@@ -177,7 +178,9 @@ fn real_server(reader: &mut Reader, draft: &Draft, server: &VirtualServer, real:
         return None;
     }
     let times = real.times.or(&draft.times);
-    let checkers = real.checkers.iter().filter_map(|checker| self::checker(reader, draft, &real, checker, &times)).collect();
+    // Collected, each would have room for four: of twenty thousand servers that counts.
+    let mut checkers = Vec::with_capacity(real.checkers.len());
+    checkers.extend(real.checkers.iter().filter_map(|checker| self::checker(reader, draft, &real, checker, &times)));
     Some(RealServer {
         weight: real.weight.or(draft.weight).unwrap_or(1),
         forwarding: method,

@@ -8,7 +8,7 @@ pub(crate) mod times;
 use super::{Line, Reader};
 use crate::check::tls;
 use crate::config::number;
-use crate::lvs::settings::{GroupEntry, SyncDaemon, Timeouts};
+use crate::lvs::settings::{FlushOnStop, GroupEntry, SyncDaemon, Timeouts};
 use crate::syntax::{Complaint, Span};
 use crate::types::Secret;
 use std::collections::HashMap;
@@ -30,7 +30,7 @@ pub(crate) struct Drafts {
     /// The `url` block being read.
     pub(super) url: Option<checker::Url>,
     pub(super) flush: bool,
-    pub(super) flush_on_stop: bool,
+    pub(super) flush_on_stop: FlushOnStop,
     pub(super) log_all: bool,
     pub(super) timeouts: Option<Timeouts>,
     pub(super) sync: Option<(SyncDaemon, Option<String>)>,
@@ -79,8 +79,12 @@ pub(crate) fn flush(reader: &mut Reader, _: &Line<'_>) {
     reader.lvs.flush = true;
 }
 
-pub(crate) fn flush_on_stop(reader: &mut Reader, _: &Line<'_>) {
-    reader.lvs.flush_on_stop = true;
+pub(crate) fn flush_on_stop(reader: &mut Reader, line: &Line<'_>) {
+    reader.lvs.flush_on_stop = match line.arg(0) {
+        None => FlushOnStop::Everything,
+        Some(word) if word.eq_ignore_ascii_case("vs") => FlushOnStop::Ours,
+        Some(word) => return bad(reader, word.span, format!("{}: unknown option {}", &*line.word, &**word), "VS or nothing"),
+    };
 }
 
 pub(crate) fn log_all(reader: &mut Reader, line: &Line<'_>) {
@@ -142,13 +146,14 @@ pub(crate) fn sync_daemon(reader: &mut Reader, line: &Line<'_>) {
     reader.lvs.sync = Some((daemon, instance));
 }
 
-/// The old form, inside an instance: the daemon follows it, and its number is the instance's.
+/// The old form, inside an instance: the daemon follows it. Its number is 0, as the original's: a peer with another hears nothing.
 pub(crate) fn sync_interface(reader: &mut Reader, line: &Line<'_>) {
     let message = "lvs_sync_daemon_interface is deprecated: write lvs_sync_daemon in global_defs";
     reader.complain(Complaint::remark(line.word.span, message));
     let Some(interface) = line.arg(0).map(ToString::to_string) else { return };
     let instance = reader.instance().name.clone();
     if reader.lvs.sync.is_none() {
+        reader.lvs.sync_id = true;
         reader.lvs.sync = Some((SyncDaemon { interface, id: 0, max_length: None, port: None, ttl: None, group: None }, Some(instance)));
     }
 }
