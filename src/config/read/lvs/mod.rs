@@ -10,6 +10,7 @@ use crate::check::tls;
 use crate::config::number;
 use crate::lvs::settings::{FlushOnStop, GroupEntry, SyncDaemon, Timeouts};
 use crate::syntax::{Complaint, Span};
+use crate::types::Secret;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -180,7 +181,7 @@ pub(crate) fn ssl_word(reader: &mut Reader, line: &Line<'_>) {
         "ca" => tls.authority.replace(value).is_some(),
         "certificate" => tls.certificate.replace(value).is_some(),
         "key" => tls.key.replace(value).is_some(),
-        _ => tls.password.replace(tls::Secret(value.into_bytes())).is_some(),
+        _ => tls.password.replace(Secret::new(value)).is_some(),
     };
     if before {
         reader.complain(Complaint::warning(line.span(), format!("SSL {name} already specified - replacing")));
