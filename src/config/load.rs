@@ -3,9 +3,11 @@
 use super::keywords::ROOT;
 use super::model::Config;
 use super::read::{self, InterfaceUse, Reader, finish};
+use crate::syntax::gather::gather;
 use crate::syntax::parse::parse;
+use crate::syntax::preprocess::Line;
 use crate::syntax::source::Places;
-use crate::syntax::{Complaint, Complaints, Diagnostic, Files, PreprocessOptions, Report, Sources, Tree, Verdict, preprocess, toml};
+use crate::syntax::{Complaint, Complaints, Diagnostic, Files, Included, PreprocessOptions, Report, Sources, Tree, Verdict, preprocess};
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,12 +46,14 @@ impl Loaded {
 pub(super) struct Written<'r, 's> {
     pub(super) tree: &'r Tree<'s, Reader>,
     pub(super) sources: &'r Sources,
-    pub(super) config: &'r Config,
+    pub(super) includes: &'r [Included],
+    /// Lines that have content; none for TOML.
+    pub(super) lines: &'r [Line],
 }
 
 /// Reads `main` and everything it includes.
 pub fn load(files: &dyn Files, main: &Path, options: &LoadOptions) -> Loaded {
-    load_and(files, main, options, |_, _| ()).0
+    load_and(files, main, options, |_, _, _| ()).0
 }
 
 /// The same, and what a look at it as it was written gives, which may find more problems; nothing when it could not be read.
@@ -57,15 +61,15 @@ pub(super) fn load_and<T>(
     files: &dyn Files,
     main: &Path,
     options: &LoadOptions,
-    look: impl FnOnce(&Written<'_, '_>, &mut Complaints) -> T,
+    look: impl FnOnce(&Written<'_, '_>, &Config, &mut Complaints) -> T,
 ) -> (Loaded, Option<T>) {
     let mut complaints = Complaints::default();
     if is_toml(main) {
-        return match toml_files(files, main, &mut complaints) {
-            Ok((sources, order)) => {
-                let trees = order.into_iter().flat_map(|file| toml::parse(&sources, file, ROOT, &mut complaints).items);
-                let tree = Tree { items: trees.collect() };
-                understand(&tree, &sources, complaints, options, look)
+        return match gather(files, main, options.all_includes, &mut complaints) {
+            Ok(gathered) => {
+                let tree = gathered.parse(ROOT, &mut complaints);
+                let text = Written { tree: &tree, sources: &gathered.sources, includes: &gathered.includes, lines: &[] };
+                understand(text, complaints, options, look)
             }
             Err(error) => (unreadable(main, &error), None),
         };
@@ -74,7 +78,8 @@ pub(super) fn load_and<T>(
     match preprocess(files, main, &preprocessing, &mut complaints) {
         Ok(text) => {
             let tree = parse(&text, ROOT, &mut complaints);
-            understand(&tree, &text.sources, complaints, options, look)
+            let text = Written { tree: &tree, sources: &text.sources, includes: &text.includes, lines: &text.lines };
+            understand(text, complaints, options, look)
         }
         Err(error) => (unreadable(main, &error), None),
     }
@@ -90,55 +95,14 @@ pub fn load_text(text: &str) -> Loaded {
     load(&OneFile(text), Path::new("keepalived.conf"), &LoadOptions::default())
 }
 
-/// Most files of a TOML configuration.
-const TOML_FILES: usize = 1_000;
-
-/// The main file and what its `include` names, relative to itself, and theirs; the numbers in the order of reading.
-fn toml_files(files: &dyn Files, main: &Path, complaints: &mut Complaints) -> io::Result<(Sources, Vec<u32>)> {
-    let mut sources = Sources::default();
-    let first = sources.add(main.to_owned(), files.read(main)?);
-    let (mut order, mut todo) = (vec![first], vec![first]);
-    let mut known: HashSet<PathBuf> = HashSet::from([main.to_owned()]);
-    while let Some(file) = todo.pop() {
-        let folder = sources.file(file).and_then(|source| source.path().parent()).map(Path::to_owned).unwrap_or_default();
-        for (pattern, span) in toml::includes(&sources, file) {
-            let path = folder.join(&pattern);
-            let wild = pattern.contains(['*', '?', '[']);
-            let found = if wild { files.glob(&path.to_string_lossy()) } else { vec![path] };
-            if found.is_empty() {
-                complaints.push(Complaint::note(span, format!("No config files matched '{pattern}'")));
-            }
-            for path in found {
-                if !known.insert(path.clone()) || order.len() >= TOML_FILES {
-                    let message = format!("{} is included twice, or is one file too many: it is left out", path.display());
-                    complaints.push(Complaint::error(span, message).rule("include-loop"));
-                    continue;
-                }
-                match files.read(&path) {
-                    Ok(bytes) => {
-                        let number = sources.add(path, bytes);
-                        order.push(number);
-                        todo.push(number);
-                    }
-                    Err(error) => {
-                        let message = format!("cannot read the included file {}: {error}", path.display());
-                        complaints.push(Complaint::error(span, message).verdict(Verdict::IncludeMissing).rule("include-missing"));
-                    }
-                }
-            }
-        }
-    }
-    Ok((sources, order))
-}
-
 fn understand<T>(
-    tree: &Tree<'_, Reader>,
-    sources: &Sources,
+    written: Written<'_, '_>,
     mut complaints: Complaints,
     options: &LoadOptions,
-    look: impl FnOnce(&Written<'_, '_>, &mut Complaints) -> T,
+    look: impl FnOnce(&Written<'_, '_>, &Config, &mut Complaints) -> T,
 ) -> (Loaded, Option<T>) {
-    let mut reader = read::read(&tree.items, Reader::default());
+    let sources = written.sources;
+    let mut reader = read::read(&written.tree.items, Reader::default());
     let config = finish::config(&mut reader);
     let mut uses = std::mem::take(&mut reader.interfaces);
     if config.global.vrrp.dynamic_interfaces {
@@ -149,7 +113,7 @@ fn understand<T>(
     }
     let interfaces = errors(uses, sources);
     complaints.append(reader.into_complaints());
-    let seen = look(&Written { tree, sources, config: &config }, &mut complaints);
+    let seen = look(&written, &config, &mut complaints);
     (Loaded { config, report: Report::new(complaints, sources), interfaces }, Some(seen))
 }
 

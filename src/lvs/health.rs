@@ -2,6 +2,7 @@
 
 use super::notice::Notice;
 use super::settings::{RealServer, VirtualServer};
+use crate::check::words;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -85,6 +86,11 @@ impl Health {
         self.servers.get(server).map_or(0, |server| server.failing.len())
     }
 
+    /// Whether this checker of it fails.
+    pub fn is_failing(&self, server: usize, checker: usize) -> bool {
+        self.servers.get(server).is_some_and(|server| server.failing.contains(&checker))
+    }
+
     /// Sum of the weights of live servers.
     pub fn live_weight(&self) -> i64 {
         self.settings
@@ -116,7 +122,7 @@ impl Health {
         }
         let after = state.is_up();
         if before != after && self.started {
-            notices.extend(self.server_notice(server, after));
+            notices.extend(self.server_notice(server, after, Some(checker)));
             self.weigh(&mut notices);
         }
         notices
@@ -153,7 +159,7 @@ impl Health {
                 None => {
                     let (server, of) = (old_settings.name_of(before), old_settings.to_string());
                     notices.push(Notice::Gone { server: server.clone() });
-                    notices.push(Notice::Server { server, of, up: false, inhibit: false });
+                    notices.push(Notice::Server { server, of, up: false, inhibit: false, letter: "=> Removing <=".to_owned() });
                 }
             }
         }
@@ -209,7 +215,7 @@ impl Health {
                 continue;
             }
             weight -= server.weight(settings);
-            notices.extend(self.server_notice(at, false));
+            notices.extend(self.server_notice(at, false, None));
             if quorum && (weight <= 0 || weight < bound) {
                 quorum = false;
                 notices.push(Notice::Quorum {
@@ -255,13 +261,20 @@ impl Health {
             notices.extend(self.weight_notice(at, from, to));
         }
         if was_up != is_up {
-            notices.extend(self.server_notice(at, is_up));
+            notices.extend(self.server_notice(at, is_up, None));
         }
     }
 
-    fn server_notice(&self, server: usize, up: bool) -> Option<Notice> {
+    fn server_notice(&self, server: usize, up: bool, checker: Option<usize>) -> Option<Notice> {
         let (settings, _) = self.pair(server)?;
-        Some(Notice::Server { server: self.settings.name_of(settings), of: self.settings.to_string(), up, inhibit: settings.inhibit })
+        let cause = checker.and_then(|place| settings.checkers.get(place));
+        Some(Notice::Server {
+            server: self.settings.name_of(settings),
+            of: self.settings.to_string(),
+            up,
+            inhibit: settings.inhibit,
+            letter: cause.map_or_else(String::new, |checker| words::letter(&checker.kind, up)),
+        })
     }
 
     fn weight_notice(&self, server: usize, from: i64, to: i64) -> Option<Notice> {

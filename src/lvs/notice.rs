@@ -16,6 +16,9 @@ pub enum Notice {
         up: bool,
         /// It stays in the table with weight 0 while down.
         inhibit: bool,
+        /// What a mail says of it: which checker, and how. Empty when no checker is the cause.
+        #[serde(default)]
+        letter: String,
     },
     /// The weight of a real server changed.
     Weight {
@@ -82,7 +85,7 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Server { server, of, up, inhibit } => {
+            Self::Server { server, of, up, inhibit, letter: _ } => {
                 let (verb, link) = match (up, inhibit) {
                     (true, false) => ("Adding", "to"),
                     (true, true) => ("Enabling", "of"),

@@ -1,6 +1,6 @@
 //! What `virtual_server`, `virtual_server_group` and `real_server` blocks were told: right by type, defaults filled in.
 
-use crate::check::Checker;
+use crate::check::{Checker, tls};
 use crate::types::{Command, Family};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -320,10 +320,12 @@ pub struct Balancer {
     pub timeouts: Option<Timeouts>,
     /// `lvs_sync_daemon`, and the VRRP instance that it follows; without one both halves run.
     pub sync: Option<(SyncDaemon, Option<String>)>,
-    /// The `SSL` block's `ca`: then servers' certificates are verified (the original loads it and verifies nothing).
-    pub authority_file: Option<String>,
-    /// That file's content, read by the supervisor.
-    pub authority: Option<Vec<u8>>,
+    /// The `SSL` block.
+    #[serde(default)]
+    pub tls: tls::Settings,
+    /// What its files hold, read by the supervisor.
+    #[serde(default)]
+    pub tls_files: tls::Files,
 }
 
 impl Balancer {

@@ -62,9 +62,12 @@ fn subject(server: Option<&str>, of: &str) -> String {
 pub fn letter(notice: &Notice) -> Option<Letter> {
     let word = |up: &bool| if *up { "UP" } else { "DOWN" };
     match notice {
-        Notice::Server { server, of, up, .. } => Some(Letter {
+        Notice::Server { server, of, up, letter, .. } => Some(Letter {
             subject: format!("Realserver {server} of virtual server {of} - {}", word(up)),
-            body: format!("=> CHECK {} on service <=", if *up { "succeed" } else { "failed" }),
+            body: match letter.as_str() {
+                "" => format!("=> CHECK {} on service <=", if *up { "succeed" } else { "failed" }),
+                letter => letter.to_owned(),
+            },
         }),
         Notice::Quorum { of, up, quorum, hysteresis, weight, start } => {
             let verb = match (start, up) {
@@ -95,7 +98,8 @@ mod tests {
         let config = load_text(TEXT).config;
         let balanced = Balanced::of(&config.lvs);
         let of = "[10.0.0.1]:tcp:80".to_owned();
-        let server = |up| Notice::Server { server: "[10.0.0.2]:tcp:80".to_owned(), of: of.clone(), up, inhibit: false };
+        let server =
+            |up| Notice::Server { server: "[10.0.0.2]:tcp:80".to_owned(), of: of.clone(), up, inhibit: false, letter: String::new() };
         let script = |notice: &Notice| balanced.told(notice).and_then(|(_, script, _)| script).map(|script| script.to_string());
         assert_eq!(script(&server(true)).as_deref(), Some("'/up'"));
         assert_eq!(script(&server(false)), None);

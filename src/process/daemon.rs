@@ -5,9 +5,11 @@ use super::configuration;
 use super::paths::{self, PidPaths};
 use super::roles::{Role, RoleName};
 use super::supervisor::{self, Setup};
-use super::{EXIT_FATAL, EXIT_PERMISSION, scripts};
+use super::{EXIT_CONFIG, EXIT_FATAL, EXIT_PERMISSION, relay, scripts};
 use crate::config::Loaded;
+use crate::config::copies::Copies;
 use crate::config::model::{Config, Global};
+use crate::net::connector;
 use crate::sys::log::{self, LogOptions};
 use crate::sys::netns;
 use crate::sys::pidfile::{PidFile, PidFileError};
@@ -49,9 +51,24 @@ pub(super) fn main(arguments: &[String], command: Command) -> u8 {
         Ok(setup) => supervisor::run(setup),
         Err(End(status)) => status,
     };
+    say_processor_time();
     tracing::info!("Stopped {VERSION_LINE}");
     log::finish(LAST_WORDS);
     status
+}
+
+/// The original's line of what the processor spent on this process and on the children that it has buried.
+fn say_processor_time() {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let (Ok(own), Ok(children)) = (getrusage(UsageWho::RUSAGE_SELF), getrusage(UsageWho::RUSAGE_CHILDREN)) else { return };
+    let seconds = |time: nix::sys::time::TimeVal| format!("{}.{:06}", time.tv_sec(), time.tv_usec());
+    tracing::debug!(
+        "CPU usage (self/children) user: {}/{} system: {}/{}",
+        seconds(own.user_time()),
+        seconds(children.user_time()),
+        seconds(own.system_time()),
+        seconds(children.system_time())
+    );
 }
 
 /// What is wrong with the command line without stopping the start.
@@ -90,18 +107,22 @@ struct End(u8);
 
 /// Everything between the command line and the runtime.
 fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
-    let mut loaded = configuration::read(&options);
+    let (mut loaded, copies) = configuration::read(&options);
     let global = loaded.config.global.clone();
     let suffix = paths::ident_suffix(&options, &global);
     if !suffix.is_empty() {
+        tracing::debug!("Changing syslog ident to Keepalived{suffix}");
         log::init(&log_options(&options, &suffix));
     }
     settle(&options, &global);
-    let joined = paths::namespace(&options, &global).map_or(Ok(()), join_namespace);
+    let namespace = paths::namespace(&options, &global);
+    // The kernel tells of processes in its first network namespace only: the socket is made while we are still there.
+    let connector = namespace.and_then(|_| connector::socket().ok());
+    let joined = namespace.map_or(Ok(()), join_namespace);
     if joined.is_ok() {
         configuration::require_interfaces(&mut loaded);
     }
-    let mut config = judge(&options, loaded)?;
+    let mut config = judge(loaded, &copies)?;
     joined?;
     // Before the pid files: who may not write those lacks the capabilities too, and that is what is to be said.
     require_capabilities(&options)?;
@@ -112,20 +133,25 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     remove_stale(&pid_paths.bfd);
     let run_as = choose_user(&config.global);
     scripts::take_up(&mut config, run_as);
+    relay::take_up(&config);
     let report = if options.foreground { None } else { Some(fork_off()?) };
+    configuration::save(&copies, &config.global, 0);
     log::settled();
-    Ok(Setup { arguments: arguments.to_vec(), options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report })
+    let arguments = arguments.to_vec();
+    Ok(Setup { arguments, options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report, connector })
 }
 
 /// Says what is wrong with the configuration; whether it can run.
-fn judge(options: &Options, loaded: Loaded) -> Result<Config, End> {
+fn judge(loaded: Loaded, copies: &Copies) -> Result<Config, End> {
     configuration::log(&loaded.report);
     if let Some(status) = loaded.report.refuses_start() {
+        // The line by which people know such an end: in the original it is a child's, and a child's pid.
+        if status == EXIT_CONFIG {
+            tracing::error!("pid {} exited with permanent error CONFIG. Terminating", std::process::id());
+        }
         return Err(End(status));
     }
-    if options.dump {
-        configuration::dump(&loaded.config);
-    }
+    configuration::dump(copies, &loaded.config);
     Ok(loaded.config)
 }
 

@@ -13,7 +13,7 @@ const DEPTH: usize = 16;
 
 /// Parses a whole text over the root's table.
 pub fn parse<'s, B>(text: &'s Text, root: Table<B>, complaints: &mut Complaints) -> Tree<'s, B> {
-    let mut parser = Parser { lexer: Lexer::new(text), complaints, root, path: Vec::new(), strays: Vec::new() };
+    let mut parser = Parser { lexer: Lexer::new(text), complaints, root, path: Vec::new(), strays: Vec::new(), closed: None };
     let items = parser.items(root);
     Tree { items }
 }
@@ -31,6 +31,8 @@ struct Parser<'s, 'c, B: 'static> {
     path: Vec<Open<'s>>,
     /// Words before a `{` that belongs to no block and whose `}` has not come: the original counts on without them.
     strays: Vec<String>,
+    /// The `}` of the block that was read last.
+    closed: Option<Span>,
 }
 
 impl<'s, B> Parser<'s, '_, B> {
@@ -40,10 +42,14 @@ impl<'s, B> Parser<'s, '_, B> {
             match self.lexer.next(self.complaints) {
                 Some(Token::Words(words, raw)) => items.extend(self.item(table, words, raw)),
                 Some(Token::Open(span)) => self.stray(span),
-                Some(Token::Close(_)) if !self.path.is_empty() => return items,
+                Some(Token::Close(span)) if !self.path.is_empty() => {
+                    self.closed = Some(span);
+                    return items;
+                }
                 Some(Token::Close(span)) => self.extra(span),
                 None => {
                     self.unclosed();
+                    self.closed = None;
                     return items;
                 }
             }
@@ -57,7 +63,8 @@ impl<'s, B> Parser<'s, '_, B> {
             self.unknown(table, &word);
             return None;
         };
-        let mut item = Item { word, row: Some(row), args: words.collect(), raw: Raw(Some(raw)), children: Vec::new() };
+        let at = word.span;
+        let mut item = Item { word, row: Some(row), args: words.collect(), raw: Raw(Some(raw)), children: Vec::new(), at, close: None };
         if !check_count(row, &item, self.complaints) {
             self.skip(row);
             return None;
@@ -67,6 +74,7 @@ impl<'s, B> Parser<'s, '_, B> {
             Shape::List => {
                 self.open(&item);
                 item.children = self.list(&item);
+                item.close = self.closed;
             }
             Shape::Block(table) => {
                 self.open(&item);
@@ -74,6 +82,7 @@ impl<'s, B> Parser<'s, '_, B> {
                     self.path.push(Open { word: item.word.clone(), name: item.args.first().cloned() });
                     item.children = self.items(table);
                     self.path.pop();
+                    item.close = self.closed;
                 }
             }
         }
@@ -98,19 +107,25 @@ impl<'s, B> Parser<'s, '_, B> {
                 Some(Token::Words(words, raw)) => {
                     let mut words = words.into_iter();
                     lines.extend(words.next().map(|word| Item {
+                        at: word.span,
                         word,
                         row: None,
                         args: words.collect(),
                         raw: Raw(Some(raw)),
                         children: Vec::new(),
+                        close: None,
                     }));
                 }
                 Some(Token::Open(span)) => {
                     let message = format!("Unexpected '{{' in '{}'", &*item.word);
                     self.complaints.push(Complaint::error(span, message).expected(usage(item)).rule("braces"));
                 }
-                Some(Token::Close(_)) => return lines,
+                Some(Token::Close(span)) => {
+                    self.closed = Some(span);
+                    return lines;
+                }
                 None => {
+                    self.closed = None;
                     let message = format!("Missing '}}' of '{}'", &*item.word);
                     self.complaints
                         .push(Complaint::error(item.word.span, message).help("the file ends before it".to_owned()).rule("braces"));

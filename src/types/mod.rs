@@ -3,11 +3,13 @@
 mod address;
 mod checksum;
 mod command;
+mod secret;
 mod time;
 
 pub use address::{Family, IpPrefix, MacAddr};
 pub use checksum::Sum;
 pub use command::{Command, Groups, ScriptOutcome, ScriptUser};
+pub use secret::Secret;
 pub use time::Instant;
 
 use serde::{Deserialize, Serialize};

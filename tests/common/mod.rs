@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod machine;
+pub mod sink;
 pub mod vm;
 pub mod wire;
 

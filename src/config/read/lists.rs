@@ -36,6 +36,19 @@ pub(crate) fn virtual_ipaddress_excluded(reader: &mut Reader, block: &Line<'_>) 
     }
 }
 
+pub(crate) fn static_ipaddress(reader: &mut Reader, block: &Line<'_>) {
+    let mut seen = seen(&reader.global.vrrp.static_addresses);
+    for line in &block.children {
+        let Some(address) = address::parse(reader, line) else { continue };
+        if first(&mut seen, &address) {
+            reader.global.vrrp.static_addresses.push(address);
+        } else {
+            let message = format!("static address {} is written twice - ignoring", &*line.word);
+            reader.complain(Complaint::remark(line.word.span, message));
+        }
+    }
+}
+
 type Seen = HashSet<(IpAddr, Option<String>)>;
 
 fn seen(addresses: &[VirtualAddress]) -> Seen {
@@ -159,7 +172,7 @@ fn weight(reader: &mut Reader, line: &Line<'_>) -> Option<(i16, bool)> {
         reader.complain(Complaint::warning(value.span, message));
     }
     let reverse = line.arg(2).is_some_and(|word| &*word.text == "reverse");
-    if let Some(other) = line.arg(2).filter(|word| !matches!(&*word.text, "reverse" | "noreverse")) {
+    if let Some(other) = line.arg(2).filter(|word| &*word.text != "reverse") {
         let message = about(reader, format!("unknown weight option '{}' for {}", &**other, &*line.word));
         reader.complain(Complaint::error(other.span, message).expected("reverse"));
     }

@@ -4,7 +4,7 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::Kind;
+use crate::check::{Kind, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::wire::Mode;
@@ -51,6 +51,13 @@ pub(super) enum RootMsg {
         /// What it asks for.
         weight: Option<i64>,
     },
+    /// A server showed another certificate than before; when it ends, in seconds since 1970.
+    Certificate {
+        /// Which checker saw it.
+        id: Arc<CheckerId>,
+        /// Its notAfter.
+        ends: Option<i64>,
+    },
     /// The script of a `MISC_CHECK` is due.
     RunScript(Arc<CheckerId>),
     /// An actor that died is to live again.
@@ -70,6 +77,8 @@ pub(super) struct State {
     places: HashMap<String, usize>,
     /// What checkers said, for restarts; the rest is as configured.
     said: HashMap<Arc<CheckerId>, bool>,
+    /// Ends of certificates, for the dump.
+    certificates: HashMap<Arc<CheckerId>, i64>,
     trust: Option<Arc<Trust>>,
     masters: HashSet<String>,
     keep_table: bool,
@@ -89,6 +98,7 @@ impl Actor for Root {
             health: Vec::new(),
             places: HashMap::new(),
             said: HashMap::new(),
+            certificates: HashMap::new(),
             trust: None,
             masters: HashSet::new(),
             keep_table: false,
@@ -101,6 +111,9 @@ impl Actor for Root {
             RootMsg::Supervisor(Heard::Said(message)) => state.obey(&myself, message).await?,
             RootMsg::Supervisor(Heard::Gone) => state.stop(&myself, true).await,
             RootMsg::Checked { id, up } => state.checked(id, up),
+            RootMsg::Certificate { id, ends } => {
+                state.certificates.extend(ends.map(|ends| (id, ends)));
+            }
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
             RootMsg::Restart(name) => state.start(&myself, &name).await,
@@ -152,7 +165,7 @@ impl State {
             ToChecker::Ping(number) => self.outbox.post(&FromChecker::Pong(number)),
             ToChecker::Dump => {
                 tracing::info!("Printing checker data for process({}) on signal", std::process::id());
-                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health)));
+                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, &self.certificates)));
             }
             ToChecker::Retire => self.end(myself),
             ToChecker::Stop => self.stop(myself, !self.keep_table).await,
@@ -195,7 +208,8 @@ impl State {
                     .map(|(actor, _)| actor.get_cell())
             }
             _ => {
-                let arguments = prober::Arguments { root: myself.clone(), trust: self.trust.clone() };
+                let arguments =
+                    prober::Arguments { root: myself.clone(), trust: self.trust.clone(), warn_days: self.balancer.tls.warn_days };
                 Actor::spawn_linked(Some(name.to_owned()), Prober, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
             }
         };
@@ -285,8 +299,15 @@ impl State {
                     let Kind::File(file) = &checker.kind else { continue };
                     if file.name == name {
                         let delta = value.saturating_mul(file.weight);
-                        changed.extend(health.checker_changed(real, place, delta > i64::from(i32::MIN)));
-                        changed.extend(health.weight_changed(real, place, delta));
+                        let fault = delta <= i64::from(i32::MIN);
+                        if fault != health.is_failing(real, place) {
+                            tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
+                        }
+                        // Who is out keeps its weight: the number says that it is out, not how much it could bear.
+                        if !fault {
+                            changed.extend(health.weight_changed(real, place, delta));
+                        }
+                        changed.extend(health.checker_changed(real, place, !fault));
                     }
                 }
             }
@@ -337,9 +358,9 @@ impl State {
             log(&health.stop());
         }
         self.said = said;
-        if balancer.authority != self.balancer.authority {
+        if balancer.tls_files != self.balancer.tls_files || balancer.tls.warn_days != self.balancer.tls.warn_days {
             self.trust = trust(&balancer);
-            tell(PROBER, prober::Msg::Trust(self.trust.clone()));
+            tell(PROBER, prober::Msg::Trust(self.trust.clone(), balancer.tls.warn_days));
         }
         let timeouts = balancer.timeouts.filter(|timeouts| self.balancer.timeouts != Some(*timeouts));
         let sync = balancer.sync != self.balancer.sync;
@@ -452,7 +473,7 @@ fn log(notices: &[Notice]) {
 
 /// TLS is set up when a check speaks it.
 fn trust(balancer: &Balancer) -> Option<Arc<Trust>> {
-    match Trust::new(balancer.authority.as_deref()) {
+    match Trust::new(&balancer.tls_files) {
         Ok(trust) => Some(Arc::new(trust)),
         Err(error) => {
             tracing::error!("{error}");

@@ -5,6 +5,7 @@ use super::heartbeat;
 use super::{Msg, State, wants_checker};
 use crate::actor::Restart;
 use crate::check::Kind;
+use crate::check::tls::{Files, Secret};
 use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
 use crate::lvs::settings::Balancer;
 use crate::process::paths;
@@ -85,13 +86,23 @@ impl State {
     /// What the checker child is told: with the certificates that it may not read itself.
     fn balancer(&self) -> Balancer {
         let mut balancer = self.config.lvs.clone();
-        balancer.authority = balancer.authority_file.as_ref().map(|path| {
-            // An unreadable authority verifies nothing: the checks fail, and say so.
-            std::fs::read(path).unwrap_or_else(|error| {
-                tracing::error!("SSL ca {path}: {error}");
-                Vec::new()
+        let tls = &balancer.tls;
+        // What cannot be read is empty: nothing is verified by it, so the checks fail, and say so.
+        let read = |what: &str, path: &Option<String>| {
+            path.as_ref().map(|path| {
+                std::fs::read(path).unwrap_or_else(|error| {
+                    tracing::error!("SSL {what} {path}: {error}");
+                    Vec::new()
+                })
             })
-        });
+        };
+        balancer.tls_files = Files {
+            authority: read("ca", &tls.authority),
+            certificate: read("certificate", &tls.certificate),
+            key: read("key", &tls.key).map(Secret),
+            password: tls.password.clone(),
+            least: tls.least,
+        };
         balancer
     }
 
@@ -119,7 +130,7 @@ impl State {
             memory: self.memory.clone(),
             herald: self.herald.clone(),
         };
-        match Actor::spawn_linked(None, Child::<child::Checker>::new(), arguments, myself.get_cell()).await {
+        match Actor::spawn_linked(None, Child::<super::speech::Checker>::new(), arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.restarts.started(NAME, &actor.get_cell(), Instant::now());
                 self.checker.child = Some(Living { actor, life: self.checker.lives, running: false, role });
@@ -129,7 +140,7 @@ impl State {
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
-                tracing::error!("cannot start the checker child process: {error}; trying again in {} s", restart.after.as_secs());
+                tracing::error!("cannot start the checker child process: {error}; trying again in {} s", restart.after.as_secs_f64());
                 myself.send_after(restart.after, || Msg::StartChecker);
             }
         }

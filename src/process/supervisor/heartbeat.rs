@@ -45,6 +45,16 @@ impl Heartbeat {
         Self { period, asked: 0, open_since: None, next_look: None }
     }
 
+    /// Asks every `period` from now on; `true` when the next look must come sooner than was said.
+    pub(super) fn beat(&mut self, now: Instant, period: Duration) -> bool {
+        let sooner = period < self.period && self.next_look.is_some();
+        self.period = period;
+        if sooner {
+            self.next_look = Some(now + period);
+        }
+        sooner
+    }
+
     /// A look at the clock; the next is due after the pause.
     pub(super) fn look(&mut self, now: Instant) -> (Verdict, Duration) {
         let late = self.next_look.is_some_and(|due| now.saturating_duration_since(due) > LATE);
@@ -137,6 +147,21 @@ mod tests {
         assert_eq!(heartbeat.look(woken), (Verdict::Wait, AGAIN));
         assert!(heartbeat.answered(1));
         assert_eq!(heartbeat.look(woken + AGAIN), (Verdict::Ask(2), CALM));
+    }
+
+    #[test]
+    fn a_brisker_beat_counts_at_once_and_a_calmer_one_from_the_next_look() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(CALM);
+        assert!(!heartbeat.beat(start, BRISK), "nothing was asked yet");
+        assert!(!heartbeat.beat(start, CALM));
+        assert_eq!(heartbeat.look(start), (Verdict::Ask(1), CALM));
+        assert!(heartbeat.answered(1));
+        assert!(heartbeat.beat(start, BRISK));
+        assert_eq!(heartbeat.look(start + BRISK), (Verdict::Ask(2), BRISK));
+        assert!(heartbeat.answered(2));
+        assert!(!heartbeat.beat(start + BRISK, CALM));
+        assert_eq!(heartbeat.look(start + BRISK * 2), (Verdict::Ask(3), CALM));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Birth, death and succession of the VRRP child, and the end of it all.
 
 use super::child::{self, Child, Died};
-use super::{ChildRef, Msg, State, heartbeat, postman};
+use super::{ChildRef, Msg, State, heartbeat, postman, speech};
 use crate::actor::Restart;
 use crate::ipc::messages::ToVrrp;
 use crate::process::boot::Boot;
@@ -22,6 +22,15 @@ const NAME: &str = "VRRP child process";
 /// `killall`, our own SIGTERM is already under way.
 const AFTER_STOP: Duration = Duration::from_secs(1);
 
+/// What such a status is called in the original's line.
+const fn permanent(status: i32) -> &'static str {
+    match status {
+        2 => "CONFIG",
+        4 => "missing permission",
+        _ => "FATAL",
+    }
+}
+
 /// Exit statuses that a new child would have again: fatal, configuration, permission (the original's list).
 const PERMANENT: [i32; 3] = [1, 2, 4];
 
@@ -36,7 +45,9 @@ impl State {
                 self.stands();
                 return;
             }
-            tracing::warn!("no VRRP instance is configured: there is nothing to do until a reload brings one");
+            tracing::warn!(
+                "Warning - keepalived has no configuration to run: no VRRP instance and no virtual server, until a reload brings one"
+            );
             self.stands();
             self.is_ready();
             return;
@@ -58,14 +69,14 @@ impl State {
             herald: self.herald.clone(),
         };
         self.memory.answered();
-        match Actor::spawn_linked(None, Child::<child::Vrrp>::new(), arguments, myself.get_cell()).await {
+        match Actor::spawn_linked(None, Child::<speech::Vrrp>::new(), arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.restarts.started(NAME, &actor.get_cell(), Instant::now());
                 self.child = Some(ChildRef { actor, life: self.lives, running: false });
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
-                tracing::error!("cannot start the VRRP child process: {error}; trying again in {} s", restart.after.as_secs());
+                tracing::error!("cannot start the VRRP child process: {error}; trying again in {} s", restart.after.as_secs_f64());
                 myself.send_after(restart.after, || Msg::Start);
             }
         }
@@ -82,7 +93,7 @@ impl State {
         let global = &self.config.global;
         self.postman.configure(postman::Settings {
             mail: global.mail.clone(),
-            router: global.router_id.clone().unwrap_or_else(postman::host_name),
+            router: global.router_id.clone(),
             spawn: self.spawn_plan(Role::of(RoleName::Mail), None),
         });
     }
@@ -190,6 +201,7 @@ impl State {
         self.memory.lost(died.is_some_and(|died| died.reason.is_some()));
         if self.stopping {
             self.tell_stop_time(died);
+            self.stop_checker();
             self.end_if_alone(myself);
         } else if self.reload.retires_child() {
             self.committed_without_child(myself);
@@ -209,7 +221,7 @@ impl State {
         let pid = died.pid;
         let code = died.status.and_then(|status| status.code());
         if let Some(code) = code.filter(|code| PERMANENT.contains(code)) {
-            tracing::error!("{title} child process({pid}) died: it would die again (status {code}), exiting");
+            tracing::error!("pid {pid} exited with permanent error {}. Terminating", permanent(code));
             self.stop(myself, u8::try_from(code).unwrap_or(crate::process::EXIT_FATAL));
         } else if !self.options.respawn {
             tracing::error!("{title} child process({pid}) died: Exiting");
@@ -217,7 +229,7 @@ impl State {
         } else {
             let after = if died.said_stopped { restart.after.max(AFTER_STOP) } else { restart.after };
             tracing::error!("{title} child process({pid}) died: Respawning");
-            tracing::info!("Restart of {title} process delayed {} seconds to limit respawn rate", after.as_secs());
+            tracing::info!("Restart of {title} process delayed {} seconds to limit respawn rate", after.as_secs_f64());
             if after.is_zero() {
                 let _ = myself.cast(start());
             } else {
@@ -234,8 +246,11 @@ impl State {
         tracing::info!("Stopping");
         self.systemd.stopping();
         self.exit.store(status, Ordering::Relaxed);
-        self.post(ToVrrp::Stop);
-        self.stop_checker();
+        match &self.child {
+            // Its addresses first: as long as clients are sent here, there must be servers for them.
+            Some(_) => self.post(ToVrrp::Stop),
+            None => self.stop_checker(),
+        }
         myself.send_after(self.config.global.child_wait_time, || Msg::StopDeadline);
         self.end_if_alone(myself);
     }

@@ -10,6 +10,7 @@ use crate::types::{IpPrefix, MacAddr, ScriptOutcome};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::group::Report;
 use crate::vrrp::settings::{GroupSettings, Settings, VirtualAddress};
+use crate::vrrp::trackers::link::LinkSettings;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -188,6 +189,8 @@ pub(super) enum KeeperMsg {
     Remove(Arc<Settings>),
     /// While the instance holds its addresses: a reload, or somebody deleted one.
     Replace { settings: Arc<Settings>, removed: Vec<VirtualAddress>, added: Vec<VirtualAddress> },
+    /// `static_ipaddress`: these go, those come.
+    Static { removed: Vec<VirtualAddress>, added: Vec<VirtualAddress> },
     /// To be passed on when everything before it is in the kernel.
     Announce(Burst),
     /// Carry out what is queued.
@@ -233,8 +236,15 @@ pub(super) struct ReceiverKey {
 }
 
 pub(super) enum SocketsMsg {
-    /// An instance listens here from now on (again after an interface came back).
-    Attach { id: InstanceId, key: ReceiverKey, interface: Option<Arc<str>>, group: Option<IpAddr>, buffer: Option<u32> },
+    /// An instance listens here from now on (again after an interface came back); `address` is what the log calls it.
+    Attach {
+        id: InstanceId,
+        key: ReceiverKey,
+        interface: Option<Arc<str>>,
+        group: Option<IpAddr>,
+        address: Option<IpAddr>,
+        buffer: Option<u32>,
+    },
     /// It does not any more.
     Detach { id: InstanceId },
     #[cfg(test)]
@@ -246,6 +256,10 @@ pub(super) enum ListenerMsg {
     Watch { id: InstanceId, interfaces: Vec<Arc<str>>, addresses: Vec<IpAddr>, source: Option<IpAddr> },
     /// No more.
     Forget { id: InstanceId },
+    /// How links are looked at from now on.
+    Links(LinkSettings),
+    /// A link has been as it is long enough, or a driver is to be asked.
+    LookAgain,
     /// The mirror changed, or cannot be followed any more.
     Changed(Result<Vec<Change>, ReflectorError>),
     #[cfg(test)]

@@ -15,6 +15,7 @@
 //! nobody awaits anybody's answer. What a rebuilt actor must know is either in [`shared::Shared`] or sent again by Root.
 
 mod announcer;
+mod carrier;
 mod deadlines;
 mod dump;
 mod groups;

@@ -6,6 +6,7 @@ pub(crate) mod server;
 pub(crate) mod times;
 
 use super::{Line, Reader};
+use crate::check::tls;
 use crate::config::number;
 use crate::lvs::settings::{FlushOnStop, GroupEntry, SyncDaemon, Timeouts};
 use crate::syntax::{Complaint, Span};
@@ -34,7 +35,7 @@ pub(crate) struct Drafts {
     pub(super) sync: Option<(SyncDaemon, Option<String>)>,
     /// Its `id` was written.
     pub(super) sync_id: bool,
-    pub(super) authority: Option<String>,
+    pub(super) tls: tls::Settings,
 }
 
 const LEFT_OUT: &str = "the line is left out";
@@ -156,13 +157,46 @@ pub(crate) fn sync_interface(reader: &mut Reader, line: &Line<'_>) {
     }
 }
 
-/// `ca` of the `SSL` block.
-pub(crate) fn authority(reader: &mut Reader, line: &Line<'_>) {
-    reader.lvs.authority = line.arg(0).map(ToString::to_string);
+/// The `SSL` block; a second one replaces the first.
+pub(crate) fn ssl(reader: &mut Reader, line: &Line<'_>) {
+    if reader.lvs.tls != tls::Settings::default() {
+        reader.complain(Complaint::warning(line.span(), "SSL context already specified - replacing"));
+    }
+    reader.lvs.tls = tls::Settings::default();
+    reader.walk(&line.children);
+    let tls = &reader.lvs.tls;
+    if tls.key.is_some() && tls.certificate.is_none() {
+        let message = "SSL: a key without a certificate proves nothing to a server";
+        reader.complain(Complaint::warning(line.span(), message).expected("'certificate FILE' as well"));
+    }
 }
 
-/// The `SSL` block.
-pub(crate) fn ssl(reader: &mut Reader, line: &Line<'_>) {
-    reader.lvs.authority = None;
-    reader.walk(&line.children);
+/// `ca`, `certificate`, `key`, `password`.
+pub(crate) fn ssl_word(reader: &mut Reader, line: &Line<'_>) {
+    let Some(word) = line.arg(0) else { return };
+    let (name, value) = (&*line.word.text, word.to_string());
+    let tls = &mut reader.lvs.tls;
+    let before = match name {
+        "ca" => tls.authority.replace(value).is_some(),
+        "certificate" => tls.certificate.replace(value).is_some(),
+        "key" => tls.key.replace(value).is_some(),
+        _ => tls.password.replace(tls::Secret(value.into_bytes())).is_some(),
+    };
+    if before {
+        reader.complain(Complaint::warning(line.span(), format!("SSL {name} already specified - replacing")));
+    }
+}
+
+pub(crate) fn tls_least(reader: &mut Reader, line: &Line<'_>) {
+    let Some(word) = line.arg(0) else { return };
+    let least = [tls::Version::V1_2, tls::Version::V1_3].into_iter().find(|version| version.word() == &*word.text);
+    let Some(least) = least else {
+        return bad(reader, word.span, format!("tls_min_version: '{}' is not spoken here", &**word), "1.2 or 1.3");
+    };
+    reader.lvs.tls.least = least;
+}
+
+pub(crate) fn expiry_warning(reader: &mut Reader, line: &Line<'_>) {
+    let days = number::int(reader, line, 0, 0..=3650, LEFT_OUT).and_then(|days| u32::try_from(days).ok());
+    reader.lvs.tls.warn_days = days.unwrap_or(reader.lvs.tls.warn_days);
 }
