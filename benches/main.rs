@@ -17,6 +17,7 @@ mod figures;
 mod parse;
 mod reload;
 mod scale;
+mod scripts;
 mod size;
 mod usage;
 
@@ -30,12 +31,13 @@ use std::process::ExitCode;
 /// A bench: its name, what it shows, and what runs it.
 type Bench = (&'static str, &'static str, fn(&Contest) -> Result<(), Problem>);
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 7] = [
     ("failover", "crash, stop and link down: excess over the RFC's time, and first advert to first gratuitous ARP", failover::run),
     ("scale", "1, 250 and 2,000 instances: CPU an advert, private memory, mass failover", scale::run),
     ("reload", "4,000 instances, one change: the worst gap between adverts", reload::run),
     ("balance", "1,000 to 20,000 real servers: install, memory, reload, CPU a check; needs IPVS or User-Mode Linux", in_machine),
     ("parse", "-t of 500 to 8,000 instances: CPU", parse::run),
+    ("scripts", "200 scripts a second: adverts off their time, CPU a script; state change to the notify script's first line", scripts::run),
     ("size", "idle memory, exec to first advert, SIGTERM to exit", size::run),
 ];
 

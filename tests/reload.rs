@@ -177,19 +177,19 @@ fn settings_of_the_announcements_change_without_a_flap() {
 }
 
 #[test]
-fn the_reload_file_is_there_while_the_files_are_read_and_goes() {
+fn the_reload_file_goes_when_the_files_are_read() {
     laboratory(&["ka1"], |lab| {
         let host = lab.host("ka1");
         host.sh("mkdir /run/marks").unwrap();
         let config = format!("global_defs {{\n    reload_file /run/marks/reload\n}}\n{}", fast(100));
         let daemon = start(host, &config);
         only(lab, "ka1", VIP, secs(20));
-        // What came and went in a folder changes the folder's time.
-        let time = || host.sh("stat -c %y /run/marks").unwrap();
-        let before = time();
-        reload(host, &daemon, &config);
-        wait_log(lab, &daemon, "Reload complete", secs(20));
-        lab.wait("the file come and gone", secs(20), || time() != before && !host.exists("/run/marks/reload")).unwrap();
+        // keepalived.conf(5): touch it, signal, and wait until it is gone: then the files have been read.
+        host.write("/run/marks/reload", "x").unwrap();
+        reload(host, &daemon, &config.replace("priority 100", "priority 77"));
+        lab.wait("the file gone", secs(20), || !host.exists("/run/marks/reload")).unwrap();
+        lab.wait("an advert of the new priority", secs(20), || adverts(lab, 0, "ka1").last().is_some_and(|advert| advert.priority == 77))
+            .unwrap();
     });
 }
 

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod dialogue;
 pub mod dns;
 pub mod http;
+pub mod mail;
 pub mod misc;
 pub mod patience;
 pub mod regex;

@@ -132,22 +132,6 @@ impl About<'_> {
     }
 }
 
-/// What a mail says when this checker took its server out or brought it back.
-pub fn letter(kind: &Kind, up: bool) -> String {
-    let verb = if up { "succeed" } else { "failed" };
-    let what = match kind {
-        Kind::Tcp => format!("TCP CHECK {verb}"),
-        Kind::Udp(_) => format!("UDP CHECK {verb}"),
-        Kind::Ping => format!("ICMP CHECK {verb}"),
-        Kind::Dns(_) => format!("DNS_CHECK: {verb}"),
-        Kind::Misc(_) => format!("MISC CHECK {}", if up { "succeeded" } else { "failed" }),
-        Kind::Bfd(name) => format!("BFD CHECK {name} {}", if up { "succeeded" } else { "failed" }),
-        Kind::Http(_) if !up => "CHECK failed on service : HTTP/SSL request failed".to_owned(),
-        Kind::Http(_) | Kind::Smtp(_) | Kind::File(_) => format!("CHECK {verb}"),
-    };
-    if what.contains("on service") { format!("=> {what} <=") } else { format!("=> {what} on service <=") }
-}
-
 /// A `track_file` takes a server out, or lets it back in.
 pub fn file_fault(server: &str, file: &str, fault: bool) -> String {
     format!("({server}): tracked file {file} {} FAULT state", if fault { "now" } else { "leaving" })
@@ -231,16 +215,6 @@ mod tests {
         assert!(reason(pages(), &refused()).starts_with("Connection failed server [127.1.0.1]:tcp:80."));
         let udp = Kind::Udp(udp::Settings { payload: vec![], reply: None });
         assert_eq!(reason(udp, &Failure::Mismatch), "UDP check to [127.1.0.1]:tcp:80 reply data mismatch.");
-    }
-
-    #[test]
-    fn letters_are_the_originals() {
-        assert_eq!(letter(&Kind::Tcp, true), "=> TCP CHECK succeed on service <=");
-        assert_eq!(letter(&Kind::Ping, false), "=> ICMP CHECK failed on service <=");
-        assert_eq!(letter(&pages(), true), "=> CHECK succeed on service <=");
-        assert_eq!(letter(&pages(), false), "=> CHECK failed on service : HTTP/SSL request failed <=");
-        assert_eq!(letter(&script(), false), "=> MISC CHECK failed on service <=");
-        assert_eq!(letter(&Kind::Bfd("b".to_owned()), true), "=> BFD CHECK b succeeded on service <=");
     }
 
     #[test]

@@ -347,6 +347,8 @@ pub struct Mail {
     pub timeout: Option<Duration>,
     /// `no_email_faults`.
     pub no_faults: bool,
+    /// `no_checker_emails`.
+    pub only_server_changes: bool,
 }
 
 /// What a reload changes for the VRRP child: only this crosses the pipe.

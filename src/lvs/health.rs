@@ -2,7 +2,6 @@
 
 use super::notice::Notice;
 use super::settings::{RealServer, VirtualServer};
-use crate::check::words;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -122,7 +121,7 @@ impl Health {
         }
         let after = state.is_up();
         if before != after && self.started {
-            notices.extend(self.server_notice(server, after, Some(checker)));
+            notices.extend(self.server_notice(server, after));
             self.weigh(&mut notices);
         }
         notices
@@ -159,7 +158,8 @@ impl Health {
                 None => {
                     let (server, of) = (old_settings.name_of(before), old_settings.to_string());
                     notices.push(Notice::Gone { server: server.clone() });
-                    notices.push(Notice::Server { server, of, up: false, inhibit: false, letter: "=> Removing <=".to_owned() });
+                    notices.push(Notice::Server { server: server.clone(), of: of.clone(), up: false, inhibit: false });
+                    notices.push(Notice::Check { server, of, up: false, changed: true, text: "=> Removing <=".to_owned() });
                 }
             }
         }
@@ -215,7 +215,7 @@ impl Health {
                 continue;
             }
             weight -= server.weight(settings);
-            notices.extend(self.server_notice(at, false, None));
+            notices.extend(self.server_notice(at, false));
             if quorum && (weight <= 0 || weight < bound) {
                 quorum = false;
                 notices.push(Notice::Quorum {
@@ -261,20 +261,13 @@ impl Health {
             notices.extend(self.weight_notice(at, from, to));
         }
         if was_up != is_up {
-            notices.extend(self.server_notice(at, is_up, None));
+            notices.extend(self.server_notice(at, is_up));
         }
     }
 
-    fn server_notice(&self, server: usize, up: bool, checker: Option<usize>) -> Option<Notice> {
+    fn server_notice(&self, server: usize, up: bool) -> Option<Notice> {
         let (settings, _) = self.pair(server)?;
-        let cause = checker.and_then(|place| settings.checkers.get(place));
-        Some(Notice::Server {
-            server: self.settings.name_of(settings),
-            of: self.settings.to_string(),
-            up,
-            inhibit: settings.inhibit,
-            letter: cause.map_or_else(String::new, |checker| words::letter(&checker.kind, up)),
-        })
+        Some(Notice::Server { server: self.settings.name_of(settings), of: self.settings.to_string(), up, inhibit: settings.inhibit })
     }
 
     fn weight_notice(&self, server: usize, from: i64, to: i64) -> Option<Notice> {

@@ -34,6 +34,10 @@ impl Balanced {
     /// Whom a notice is about, the script that it asks for, and whether a letter.
     pub fn told(&self, notice: &Notice) -> Option<(String, Option<Command>, bool)> {
         let (name, on_up, on_down, mail, up) = match notice {
+            Notice::Check { server, of, .. } => {
+                let real = self.servers.get(of)?.server_named(server)?;
+                return Some((subject(Some(server), of), None, real.smtp_alert));
+            }
             Notice::Server { server, of, up, .. } => {
                 let real = self.servers.get(of)?.server_named(server)?;
                 (subject(Some(server), of), &real.notify_up, &real.notify_down, real.smtp_alert, *up)
@@ -58,17 +62,14 @@ fn subject(server: Option<&str>, of: &str) -> String {
     }
 }
 
-/// What a mail about it says.
-pub fn letter(notice: &Notice) -> Option<Letter> {
+/// What a mail about it says. `only_changes` (`no_checker_emails`): a checker alone is not worth one.
+pub fn letter(notice: &Notice, only_changes: bool) -> Option<Letter> {
     let word = |up: &bool| if *up { "UP" } else { "DOWN" };
     match notice {
-        Notice::Server { server, of, up, letter, .. } => Some(Letter {
-            subject: format!("Realserver {server} of virtual server {of} - {}", word(up)),
-            body: match letter.as_str() {
-                "" => format!("=> CHECK {} on service <=", if *up { "succeed" } else { "failed" }),
-                letter => letter.to_owned(),
-            },
-        }),
+        Notice::Check { changed: false, .. } if only_changes => None,
+        Notice::Check { server, of, up, text, .. } => {
+            Some(Letter { subject: format!("Realserver {server} of virtual server {of} - {}", word(up)), body: text.clone() })
+        }
         Notice::Quorum { of, up, quorum, hysteresis, weight, start } => {
             let verb = match (start, up) {
                 (true, true) => "Starting with quorum up",
@@ -82,6 +83,8 @@ pub fn letter(notice: &Notice) -> Option<Letter> {
                 body: format!("=> {verb} {quorum}+{hysteresis}={bound} <= {weight} <="),
             })
         }
+        // Its checkers' own words are in the mails about it.
+        Notice::Server { .. } => None,
         Notice::Weight { .. } | Notice::Sorry { .. } | Notice::Pool { .. } | Notice::ShutDown { .. } | Notice::Gone { .. } => None,
     }
 }
@@ -91,6 +94,15 @@ mod tests {
     use super::*;
     use crate::config::load::load_text;
 
+    #[test]
+    fn a_checkers_word_is_mailed_and_no_checker_emails_leaves_only_changes() {
+        let check = |up, changed| Notice::Check { server: "[r]".into(), of: "[v]".into(), up, changed, text: "=> x <=".into() };
+        let wanted = Letter { subject: "Realserver [r] of virtual server [v] - UP".into(), body: "=> x <=".into() };
+        assert_eq!(letter(&check(true, false), false).as_ref(), Some(&wanted));
+        assert_eq!(letter(&check(true, true), true).as_ref(), Some(&wanted));
+        assert_eq!(letter(&check(true, false), true), None);
+    }
+
     const TEXT: &str = "virtual_server 10.0.0.1 80 {\n lb_algo rr\n lb_kind DR\n protocol TCP\n quorum_down \"/q down\"\n real_server 10.0.0.2 80 {\n notify_up /up\n MISC_CHECK {\n misc_path \"/m a\"\n misc_timeout 3\n user nobody\n }\n }\n}\n";
 
     #[test]
@@ -98,8 +110,7 @@ mod tests {
         let config = load_text(TEXT).config;
         let balanced = Balanced::of(&config.lvs);
         let of = "[10.0.0.1]:tcp:80".to_owned();
-        let server =
-            |up| Notice::Server { server: "[10.0.0.2]:tcp:80".to_owned(), of: of.clone(), up, inhibit: false, letter: String::new() };
+        let server = |up| Notice::Server { server: "[10.0.0.2]:tcp:80".to_owned(), of: of.clone(), up, inhibit: false };
         let script = |notice: &Notice| balanced.told(notice).and_then(|(_, script, _)| script).map(|script| script.to_string());
         assert_eq!(script(&server(true)).as_deref(), Some("'/up'"));
         assert_eq!(script(&server(false)), None);

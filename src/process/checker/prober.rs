@@ -237,7 +237,7 @@ impl State {
             return;
         }
         if let Some(up) = job.ended(now, &outcome.result) {
-            let _ = self.root.cast(RootMsg::Checked { id: job.watch.id.clone(), up });
+            let _ = self.root.cast(RootMsg::Checked { id: job.watch.id.clone(), up, failure: outcome.result.clone().err() });
         }
         // Those that share a check share their rhythm too.
         let jitter = share(self.random.hash_one((job.group.unwrap_or(number), job.schedule.deadline())));

@@ -4,7 +4,7 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{Kind, words};
+use crate::check::{self, Failure, Kind, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::wire::Mode;
@@ -43,6 +43,8 @@ pub(super) enum RootMsg {
         id: Arc<CheckerId>,
         /// Up?
         up: bool,
+        /// Why not.
+        failure: Option<Failure>,
     },
     /// A checker asks for another weight than the configured one, or for that again (`None`).
     Weighed {
@@ -110,7 +112,7 @@ impl Actor for Root {
         match message {
             RootMsg::Supervisor(Heard::Said(message)) => state.obey(&myself, message).await?,
             RootMsg::Supervisor(Heard::Gone) => state.stop(&myself, true).await,
-            RootMsg::Checked { id, up } => state.checked(id, up),
+            RootMsg::Checked { id, up, failure } => state.checked(id, up, failure.as_ref()),
             RootMsg::Certificate { id, ends } => {
                 state.certificates.extend(ends.map(|ends| (id, ends)));
             }
@@ -265,12 +267,16 @@ impl State {
         watches
     }
 
-    fn checked(&mut self, id: Arc<CheckerId>, up: bool) {
+    fn checked(&mut self, id: Arc<CheckerId>, up: bool, failure: Option<&Failure>) {
         let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
         let Some((real, place)) = find(health.settings(), &id) else { return };
-        let notices = health.checker_changed(real, place, up);
+        let (failed, was_up) = (health.is_failing(real, place), health.is_up(real));
+        let mut notices = health.checker_changed(real, place, up);
         if !notices.is_empty() {
             tell(KEEPER, keeper::Msg::Put(desired(health)));
+        }
+        if failed == up {
+            notices.extend(for_mail(health, (real, place), was_up, up, failure));
         }
         self.say(&notices);
         self.outbox.post(&FromChecker::Checked { checker: CheckerId::clone(&id), up });
@@ -326,7 +332,7 @@ impl State {
     }
 
     fn post(&self, notices: &[Notice]) {
-        for notice in notices.iter().filter(|notice| notice.fifo_line().is_some()) {
+        for notice in notices.iter().filter(|notice| notice.is_told()) {
             self.outbox.post(&FromChecker::Notice(notice.clone()));
         }
     }
@@ -454,6 +460,20 @@ fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
     keys(server).into_iter().filter_map(address).collect()
 }
 
+/// What a mail says about a checker that changed its mind.
+fn for_mail(health: &Health, (real, place): (usize, usize), was_up: bool, up: bool, failure: Option<&Failure>) -> Option<Notice> {
+    let server = health.settings().real_servers.get(real)?;
+    let checker = server.checkers.get(place)?;
+    let now = health.is_up(real);
+    Some(Notice::Check {
+        server: health.settings().name_of(server),
+        of: health.settings().to_string(),
+        up: now,
+        changed: was_up != now,
+        text: check::mail::body(checker, up, failure),
+    })
+}
+
 /// Places of a real server and of its checker.
 fn find(server: &VirtualServer, id: &CheckerId) -> Option<(usize, usize)> {
     let real = server.real_servers.iter().position(|real| real.key() == id.server)?;
@@ -465,6 +485,7 @@ fn log(notices: &[Notice]) {
     for notice in notices {
         match notice {
             Notice::ShutDown { .. } => tracing::debug!("{notice}"),
+            Notice::Check { .. } => {}
             Notice::Server { .. } | Notice::Weight { .. } | Notice::Quorum { .. } | Notice::Sorry { .. } => tracing::info!("{notice}"),
             Notice::Pool { .. } | Notice::Gone { .. } => tracing::info!("{notice}"),
         }

@@ -125,7 +125,7 @@ impl State {
                 replaces: self.checker.lives > 1,
                 keep_table: self.options.keep_ipvs,
             },
-            beat: heartbeat::CALM,
+            beat: heartbeat::SLOW,
             supervisor: myself.clone(),
             memory: self.memory.clone(),
             herald: self.herald.clone(),

@@ -85,7 +85,11 @@ impl State {
     /// How often a child is asked whether it lives: as often as its adverts demand, and no more.
     pub(super) fn beat(&self) -> Duration {
         let shortest = self.config.instances.iter().map(|instance| instance.advert_interval.duration()).min();
-        if shortest.is_some_and(|interval| interval < Duration::from_secs(1)) { heartbeat::BRISK } else { heartbeat::CALM }
+        match shortest {
+            Some(interval) if interval < Duration::from_secs(1) => heartbeat::BRISK,
+            Some(interval) if interval < Duration::from_secs(3) => heartbeat::CALM,
+            Some(_) | None => heartbeat::SLOW,
+        }
     }
 
     /// Whom mail goes to and by which child, as configured now.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest time without a heartbeat from the supervisor that goes without saying.
-const SUPERVISOR_SILENCE: Duration = Duration::from_secs(5);
+const SUPERVISOR_SILENCE: Duration = Duration::from_secs(7);
 
 pub(super) struct Root;
 
@@ -297,9 +297,8 @@ impl Reign {
             return;
         }
         self.phase = Phase::Finishing;
-        if !self.keep_addresses {
-            self.change_static(&self.global.static_addresses, &[]);
-        }
+        // `-V` keeps virtual addresses; these go all the same, as in the original
+        self.change_static(&self.global.static_addresses, &[]);
         if self.shared.keeper.is_set() {
             self.shared.keeper.cast(KeeperMsg::Finish { keep_addresses: self.keep_addresses });
         } else {
