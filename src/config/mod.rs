@@ -2,6 +2,7 @@
 
 mod address;
 pub mod convert;
+pub mod copies;
 pub mod diff;
 mod keywords;
 pub mod lint;
@@ -9,9 +10,13 @@ pub mod load;
 pub mod manual;
 pub mod model;
 mod number;
+pub mod plan;
 #[cfg(test)]
 mod properties;
 mod read;
+pub mod secrets;
+#[cfg(test)]
+mod toml_includes;
 
 pub use crate::syntax::diagnostic::Edit;
 pub use crate::syntax::{Diagnostic, Files, Report, Severity, Verdict};

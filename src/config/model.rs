@@ -127,6 +127,9 @@ pub struct Global {
     pub reload_time_file: Option<String>,
     /// `reload_repeat`.
     pub reload_repeat: bool,
+    /// `config_save_dir`: a copy of every configuration that is read goes there.
+    #[serde(default)]
+    pub config_save_dir: Option<String>,
     /// `reload_file [PATH]`; without a path it is beside the pid file.
     pub reload_file: Option<Option<String>>,
     /// `data_use_instance`.
@@ -189,6 +192,7 @@ impl Default for Global {
             reload_check_config: None,
             reload_time_file: None,
             reload_repeat: false,
+            config_save_dir: None,
             reload_file: None,
             data_use_instance: false,
             state_dump_file: None,
@@ -343,6 +347,8 @@ pub struct Mail {
     pub timeout: Option<Duration>,
     /// `no_email_faults`.
     pub no_faults: bool,
+    /// `no_checker_emails`.
+    pub only_server_changes: bool,
 }
 
 /// What a reload changes for the VRRP child: only this crosses the pipe.

@@ -7,6 +7,7 @@ use super::roles::{Role, RoleName};
 use super::supervisor::{self, Setup};
 use super::{EXIT_CONFIG, EXIT_FATAL, EXIT_PERMISSION, relay, scripts};
 use crate::config::Loaded;
+use crate::config::copies::Copies;
 use crate::config::model::{Config, Global};
 use crate::net::connector;
 use crate::sys::log::{self, LogOptions};
@@ -106,7 +107,7 @@ struct End(u8);
 
 /// Everything between the command line and the runtime.
 fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
-    let mut loaded = configuration::read(&options);
+    let (mut loaded, copies) = configuration::read(&options);
     let global = loaded.config.global.clone();
     let suffix = paths::ident_suffix(&options, &global);
     if !suffix.is_empty() {
@@ -121,7 +122,7 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     if joined.is_ok() {
         configuration::require_interfaces(&mut loaded);
     }
-    let mut config = judge(&options, loaded)?;
+    let mut config = judge(loaded, &copies)?;
     joined?;
     // Before the pid files: who may not write those lacks the capabilities too, and that is what is to be said.
     require_capabilities(&options)?;
@@ -134,13 +135,14 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     scripts::take_up(&mut config, run_as);
     relay::take_up(&config);
     let report = if options.foreground { None } else { Some(fork_off()?) };
+    configuration::save(&copies, &config.global, 0);
     log::settled();
     let arguments = arguments.to_vec();
     Ok(Setup { arguments, options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report, connector })
 }
 
 /// Says what is wrong with the configuration; whether it can run.
-fn judge(options: &Options, loaded: Loaded) -> Result<Config, End> {
+fn judge(loaded: Loaded, copies: &Copies) -> Result<Config, End> {
     configuration::log(&loaded.report);
     if let Some(status) = loaded.report.refuses_start() {
         // The line by which people know such an end: in the original it is a child's, and a child's pid.
@@ -149,9 +151,7 @@ fn judge(options: &Options, loaded: Loaded) -> Result<Config, End> {
         }
         return Err(End(status));
     }
-    if options.dump {
-        configuration::dump(&loaded.config);
-    }
+    configuration::dump(copies, &loaded.config);
     Ok(loaded.config)
 }
 

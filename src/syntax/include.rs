@@ -66,6 +66,10 @@ pub(super) fn include_check(content: &str) -> Option<&str> {
 
 /// The checks and the pattern of an include line.
 pub(super) fn include(content: &str) -> Option<(Checks, &str)> {
+    // What follows another word may be long.
+    if !content.starts_with("include") {
+        return None;
+    }
     let (keyword, pattern) = content.split_once(|c: char| c.is_ascii_whitespace())?;
     let checks = strictness(keyword)?;
     let pattern = pattern.trim();

@@ -22,7 +22,15 @@ pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
 /// # Errors
 /// As `write_private`.
 pub fn write_as(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let temporary = write_temporary(path, text)?;
+    write_bytes(path, text.as_bytes(), mode)
+}
+
+/// The same for what is no text.
+///
+/// # Errors
+/// As `write_private`.
+pub fn write_bytes(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = write_temporary(path, bytes)?;
     if mode != 0o600 {
         fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
     }
@@ -31,7 +39,7 @@ pub fn write_as(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     })
 }
 
-fn write_temporary(path: &Path, text: &str) -> io::Result<PathBuf> {
+fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     for attempt in 0..ATTEMPTS {
         let mut hidden = std::ffi::OsString::from(".");
@@ -41,7 +49,7 @@ fn write_temporary(path: &Path, text: &str) -> io::Result<PathBuf> {
         let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC;
         match OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(flags).open(&temporary) {
             Ok(mut file) => {
-                return file.write_all(text.as_bytes()).map(|()| temporary.clone()).inspect_err(|_| {
+                return file.write_all(bytes).map(|()| temporary.clone()).inspect_err(|_| {
                     let _ = fs::remove_file(&temporary);
                 });
             }

@@ -118,6 +118,8 @@ pub enum Event {
     GroupMaster,
     /// A member of the sync group is master no longer: nor may we be.
     GroupBackup,
+    /// Another member of the sync group answered a weaker advert: who believed that router on our network too hears us again.
+    GroupAnswered,
     /// The process is stopping, or lost its supervisor.
     StopRequested,
 }

@@ -4,7 +4,7 @@
 
 mod notes;
 mod parts;
-mod to_text;
+pub(super) mod to_text;
 mod to_toml;
 mod word;
 

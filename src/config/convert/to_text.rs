@@ -24,7 +24,12 @@ pub(super) fn file(part: &Part<'_, '_>, notes: &Notes<'_>, remarks: &mut Vec<Str
     let mut writer = Writer { out: String::new(), notes: Some(notes), secrets: Secrets::Shown, remarks };
     for entry in &part.entries {
         match entry {
-            Entry::Line(line) => writer.line(line),
+            Entry::Line(line) => {
+                if line.row.is_some_and(|row| !matches!(row.shape, Shape::Line)) {
+                    writer.put("", None);
+                }
+                writer.line(line);
+            }
             Entry::Include { keyword, names, comments } => {
                 writer.comments(comments);
                 for name in names {
@@ -38,7 +43,7 @@ pub(super) fn file(part: &Part<'_, '_>, notes: &Notes<'_>, remarks: &mut Vec<Str
 }
 
 /// Lines as they were understood, everything worked out, without comments.
-pub(super) fn bare(lines: &[Line<'_>], secrets: Secrets) -> String {
+pub(in crate::config) fn bare(lines: &[Line<'_>], secrets: Secrets) -> String {
     let mut remarks = Vec::new();
     let mut writer = Writer { out: String::new(), notes: None, secrets, remarks: &mut remarks };
     lines.iter().for_each(|line| writer.line(line));

@@ -7,6 +7,7 @@ use super::word::{is_number, key, string};
 use crate::config::read::Row;
 use crate::syntax::Shape;
 use crate::syntax::command::{group, split};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 /// One file.
@@ -28,6 +29,12 @@ impl Writer<'_, '_> {
     fn body(&mut self, path: &str, entries: &[Entry<'_, '_>]) {
         let tables: Vec<&str> = tables_of_includes(entries);
         let mut done: Vec<&str> = Vec::new();
+        let mut times: HashMap<Vec<&str>, usize> = HashMap::new();
+        for entry in entries {
+            if let Entry::Line(line) = entry {
+                *times.entry(title(line)).or_default() += 1;
+            }
+        }
         for entry in entries {
             match entry {
                 Entry::Line(line) if is_value(line) && !done.contains(&&*line.word.text) => {
@@ -44,7 +51,10 @@ impl Writer<'_, '_> {
         for entry in entries {
             match entry {
                 Entry::Line(line) => match line.row {
-                    Some(row) if matches!(row.shape, Shape::Block(_)) => self.block(path, row, line, entries),
+                    Some(row) if matches!(row.shape, Shape::Block(_)) => {
+                        let several = times.get(&title(line)).is_some_and(|times| *times > 1);
+                        self.block(path, row, line, several);
+                    }
                     Some(row) if is_named_list(row) && !done.contains(&row.name) => {
                         done.push(row.name);
                         self.named_lists(path, row, &same(entries, line));
@@ -98,10 +108,8 @@ impl Writer<'_, '_> {
         let _ = writeln!(self.out, "{keyword} = {}", strings(&all));
     }
 
-    fn block(&mut self, path: &str, row: &Row, line: &Line<'_>, entries: &[Entry<'_, '_>]) {
+    fn block(&mut self, path: &str, row: &Row, line: &Line<'_>, several: bool) {
         let name = (row.max > 0).then(|| self.name(row, line));
-        let twin = |entry: &&Entry<'_, '_>| matches!(entry, Entry::Line(other) if *other.word.text == *line.word.text && words(other).eq(words(line)));
-        let several = entries.iter().filter(twin).count() > 1;
         let path = [Some(path.to_owned()).filter(|path| !path.is_empty()), Some(row.name.to_owned()), name];
         let path = path.into_iter().flatten().collect::<Vec<_>>().join(".");
         let header = if several { format!("[[{path}]]") } else { format!("[{path}]") };
@@ -224,8 +232,9 @@ fn same<'r, 's>(entries: &[Entry<'r, 's>], line: &Line<'_>) -> Vec<&'r Line<'s>>
     lines.collect()
 }
 
-fn words<'r>(line: &'r Line<'_>) -> impl Iterator<Item = &'r str> {
-    line.args.iter().map(|word| &*word.text)
+/// A block's keyword and name.
+fn title<'r>(line: &'r Line<'_>) -> Vec<&'r str> {
+    line.words().map(|word| &*word.text).collect()
 }
 
 /// Whether it is `key = value`, and no table.

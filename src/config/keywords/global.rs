@@ -27,7 +27,7 @@ pub(super) const GLOBAL: &[Row] = &[
         .default("memory")
         .lenient()
         .act(read::nothing_to_do),
-    K::value("config_save_dir", "DIRECTORY", "where copies of configurations are saved").default("none"),
+    K::value("config_save_dir", "DIRECTORY", "where copies of configurations are saved").default("none").act(daemon::config_save_dir),
     K::values("umask", "0177 | IRUSR|IWGRP|…", 1, 255, "file mode creation mask").range("0..0777").default("0177").act(daemon::umask),
     K::value("random_seed", "NUMBER", "seed of ${_RANDOM}").range("0..4294967295").default("the time").act(daemon::random_seed),
     K::values("include_check", "[[+-]read|match|wildcard_match|brace_match …]", 0, 255, "what makes an include fail")
@@ -93,7 +93,7 @@ pub(super) const GLOBAL: &[Row] = &[
     K::switch("smtp_alert_vrrp", "mail about instances").default("what smtp_alert says").act(notify::global_smtp_alert_vrrp),
     K::switch("smtp_alert_checker", "mail about real servers").default("what smtp_alert says").act(notify::global_smtp_alert_checker),
     K::flag("no_email_faults", "no mail about faults").act(notify::no_email_faults),
-    K::switch("no_checker_emails", "mail only when a real server changes").default("off"),
+    K::switch("no_checker_emails", "mail only when a real server changes").default("off").act(notify::no_checker_emails),
     K::switch("checker_log_all_failures", "log every failed check").default("off").act(lvs::log_all),
     K::value("router_id", "NAME", "name of this host in mail and SNMP").default("the host's name").lenient().act(daemon::router_id),
     // scripts and notification

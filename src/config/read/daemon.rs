@@ -136,6 +136,10 @@ pub(crate) fn reload_time_file(reader: &mut Reader, line: &Line<'_>) {
     once(reader, line, |reader| &mut reader.global.reload_time_file);
 }
 
+pub(crate) fn config_save_dir(reader: &mut Reader, line: &Line<'_>) {
+    reader.global.config_save_dir = text(line);
+}
+
 pub(crate) fn reload_repeat(reader: &mut Reader, _: &Line<'_>) {
     reader.global.reload_repeat = true;
 }

@@ -1,11 +1,13 @@
 //! The command line of keepalived(8).
 
 mod describe;
+mod genhash;
 mod getopt;
 mod options;
 mod umask;
 
 pub use describe::command;
+pub use genhash::{Genhash, among as genhash_among, parse as genhash};
 pub use options::{Options, help, running_on, version};
 
 use getopt::Found;

@@ -234,9 +234,8 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         o.bfd_pid = Some(PathBuf::from(value));
         Outcome::Taken
     }),
-    row('T', "genhash", Nothing, "Enter into genhash utility mode", |_, _| {
-        Outcome::Err("genhash is not in this build yet\n".to_owned(), 1)
-    }),
+    // Looked for before all others: what follows it are options of genhash.
+    row('T', "genhash", Nothing, "Enter into genhash utility mode", |_, _| Outcome::Taken),
     row('a', "address-monitoring", Nothing, "Report all address additions/deletions notified via netlink", set!(address_monitoring = true)),
     row('x', "snmp", Nothing, "Enable SNMP subsystem", |_, _| Outcome::NotYet(NO_SNMP)),
     row('A', "snmp-agent-socket", Value("ADDRESS"), "Use the specified socket for master agent", |_, _| Outcome::NotYet(NO_SNMP)),

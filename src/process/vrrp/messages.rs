@@ -284,6 +284,8 @@ pub(super) enum GroupOrder {
     BackOff,
     /// Another member is unfit, or none is any more.
     Fault(bool),
+    /// Another member answered a weaker advert.
+    Announce,
 }
 
 pub(super) enum GroupsMsg {
@@ -291,6 +293,8 @@ pub(super) enum GroupsMsg {
     Replace(Vec<Arc<GroupSettings>>),
     /// A member says what it is.
     Reported { id: InstanceId, group: String, member: Arc<str>, report: Report },
+    /// A member answered a weaker advert: the others announce too.
+    Answered { id: InstanceId, group: String },
     #[cfg(test)]
     Panic,
 }

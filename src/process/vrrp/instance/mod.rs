@@ -100,6 +100,7 @@ impl Part for Living {
             InstanceMsg::ReadingsChanged => self.world_changed(),
             InstanceMsg::Group(GroupOrder::GoMaster) => self.feed(Event::GroupMaster),
             InstanceMsg::Group(GroupOrder::BackOff) => self.feed(Event::GroupBackup),
+            InstanceMsg::Group(GroupOrder::Announce) => self.feed(Event::GroupAnswered),
             InstanceMsg::Group(GroupOrder::Fault(held)) => {
                 self.held_by_group = held;
                 self.world_changed();
@@ -311,6 +312,7 @@ impl Living {
             Action::Note(note) => {
                 text::note(self.machine.settings(), &note);
                 self.tell_note(&note);
+                self.tell_group_note(&note);
                 if matches!(note, Note::MasterChanged { .. } | Note::MasterIntervalChanged { .. }) {
                     self.report();
                 }
