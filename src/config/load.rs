@@ -2,13 +2,18 @@
 
 use super::keywords::ROOT;
 use super::model::Config;
-use super::read::{self, InterfaceUse, Reader, finish};
-use crate::syntax::parse::parse;
+use super::read::{InterfaceUse, Reader, finish};
+use crate::syntax::parse::{parse, parse_each};
 use crate::syntax::source::Places;
-use crate::syntax::{Complaint, Complaints, Diagnostic, Files, PreprocessOptions, Report, Sources, Tree, Verdict, preprocess, toml};
-use std::collections::HashSet;
+use crate::syntax::{
+    Complaint, Complaints, Diagnostic, Files, PreprocessOptions, Report, Severity, Sources, Span, Tree, Verdict, preprocess, toml,
+};
+use crate::types::Command;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the command line says about reading the configuration.
 #[derive(Clone, Debug, Default)]
@@ -28,15 +33,38 @@ pub struct Loaded {
     pub config: Config,
     /// Every problem.
     pub report: Report,
-    /// An error for each use of an interface (of each interface's first use, when this is no test), by its name: holds when the
-    /// interface does not exist. None with `dynamic_interfaces`.
-    pub interfaces: Vec<(String, Diagnostic)>,
+    /// What only this host can judge, and where it stands.
+    written: Uses,
+}
+
+/// Uses of interfaces and scripts. Most are in order: their diagnostics are made when one is not.
+#[derive(Clone, Debug, Default)]
+struct Uses {
+    sources: Arc<Sources>,
+    /// Every use of an interface (the first of each, when this is no test); none with `dynamic_interfaces`.
+    interfaces: Vec<InterfaceUse>,
+    /// Where a command stands, by its words.
+    scripts: HashMap<Vec<OsString>, Span>,
 }
 
 impl Loaded {
     /// Adds to the report what names an interface that does not exist: the original does not start then.
     pub fn require_interfaces(&mut self, exists: impl Fn(&str) -> bool) {
-        self.report.add(self.interfaces.drain(..).filter(|(name, _)| !exists(name)).map(|(_, error)| error));
+        let mut known: HashMap<String, bool> = HashMap::new();
+        let mut uses = std::mem::take(&mut self.written.interfaces);
+        uses.retain(|used| match known.get(&used.name) {
+            Some(missing) => *missing,
+            None => *known.entry(used.name.clone()).or_insert_with(|| !exists(&used.name)),
+        });
+        let mut places = Places::new(&self.written.sources);
+        self.report.add(uses.into_iter().map(|used| missing(used, &mut places)).collect::<Vec<_>>());
+    }
+
+    /// A finding about a script, at the line that names it.
+    pub fn about_script(&self, command: &Command, severity: Severity, rule: &'static str, message: String) -> Diagnostic {
+        let span = self.written.scripts.get(&command.argv).copied();
+        let complaint = Complaint { severity, ..Complaint::remark(span, message) };
+        Diagnostic::new(complaint.rule(rule), &mut Places::new(&self.written.sources))
     }
 }
 
@@ -49,7 +77,23 @@ pub(super) struct Written<'r, 's> {
 
 /// Reads `main` and everything it includes.
 pub fn load(files: &dyn Files, main: &Path, options: &LoadOptions) -> Loaded {
-    load_and(files, main, options, |_, _| ()).0
+    if is_toml(main) {
+        return load_and(files, main, options, |_, _| ()).0;
+    }
+    let mut complaints = Complaints::default();
+    match preprocess(files, main, &preprocessing(options), &mut complaints) {
+        Ok(text) => {
+            let mut reader = Reader::default();
+            parse_each(&text, ROOT, &mut complaints, |item| reader.keyword(&item));
+            let config = finish::config(&mut reader);
+            conclude(config, reader, text.sources, complaints, options)
+        }
+        Err(error) => unreadable(main, &error),
+    }
+}
+
+fn preprocessing(options: &LoadOptions) -> PreprocessOptions {
+    PreprocessOptions { config_id: options.config_id.clone(), all_includes: options.all_includes }
 }
 
 /// The same, and what a look at it as it was written gives, which may find more problems; nothing when it could not be read.
@@ -65,16 +109,21 @@ pub(super) fn load_and<T>(
             Ok((sources, order)) => {
                 let trees = order.into_iter().flat_map(|file| toml::parse(&sources, file, ROOT, &mut complaints).items);
                 let tree = Tree { items: trees.collect() };
-                understand(&tree, &sources, complaints, options, look)
+                let mut reader = Reader::default();
+                let (config, seen) = understand(&tree, &sources, &mut reader, &mut complaints, look);
+                drop(tree);
+                (conclude(config, reader, sources, complaints, options), Some(seen))
             }
             Err(error) => (unreadable(main, &error), None),
         };
     }
-    let preprocessing = PreprocessOptions { config_id: options.config_id.clone(), all_includes: options.all_includes };
-    match preprocess(files, main, &preprocessing, &mut complaints) {
+    match preprocess(files, main, &preprocessing(options), &mut complaints) {
         Ok(text) => {
             let tree = parse(&text, ROOT, &mut complaints);
-            understand(&tree, &text.sources, complaints, options, look)
+            let mut reader = Reader::default();
+            let (config, seen) = understand(&tree, &text.sources, &mut reader, &mut complaints, look);
+            drop(tree);
+            (conclude(config, reader, text.sources, complaints, options), Some(seen))
         }
         Err(error) => (unreadable(main, &error), None),
     }
@@ -131,43 +180,44 @@ fn toml_files(files: &dyn Files, main: &Path, complaints: &mut Complaints) -> io
     Ok((sources, order))
 }
 
+/// The configuration that a tree says, and what a look at both gives.
 fn understand<T>(
     tree: &Tree<'_, Reader>,
     sources: &Sources,
-    mut complaints: Complaints,
-    options: &LoadOptions,
+    reader: &mut Reader,
+    complaints: &mut Complaints,
     look: impl FnOnce(&Written<'_, '_>, &mut Complaints) -> T,
-) -> (Loaded, Option<T>) {
-    let mut reader = read::read(&tree.items, Reader::default());
-    let config = finish::config(&mut reader);
-    let mut uses = std::mem::take(&mut reader.interfaces);
-    if config.global.vrrp.dynamic_interfaces {
-        uses.clear();
-    } else if !options.config_test {
-        let mut seen = HashSet::new();
-        uses.retain(|used| seen.insert(used.name.clone()));
-    }
-    let interfaces = errors(uses, sources);
-    complaints.append(reader.into_complaints());
-    let seen = look(&Written { tree, sources, config: &config }, &mut complaints);
-    (Loaded { config, report: Report::new(complaints, sources), interfaces }, Some(seen))
+) -> (Config, T) {
+    reader.walk(&tree.items);
+    let config = finish::config(reader);
+    let seen = look(&Written { tree, sources, config: &config }, complaints);
+    (config, seen)
 }
 
-fn errors(uses: Vec<InterfaceUse>, sources: &Sources) -> Vec<(String, Diagnostic)> {
-    let mut places = Places::new(sources);
-    let complain = |used: InterfaceUse| {
-        let message = format!("interface {} for {} doesn't exist", used.name, used.purpose);
-        let complaint = Complaint::error(used.span, message).verdict(Verdict::Unusable);
-        let complaint = complaint
-            .rule("interface-missing")
-            .help("correct the name, or write dynamic_interfaces in global_defs to wait for it".to_owned());
-        (used.name, Diagnostic::new(complaint, &mut places))
-    };
-    uses.into_iter().map(complain).collect()
+/// Everything has been read and understood.
+fn conclude(config: Config, mut reader: Reader, sources: Sources, mut complaints: Complaints, options: &LoadOptions) -> Loaded {
+    let mut interfaces = std::mem::take(&mut reader.interfaces);
+    if config.global.vrrp.dynamic_interfaces {
+        interfaces.clear();
+    } else if !options.config_test {
+        let mut seen = HashSet::new();
+        interfaces.retain(|used| seen.insert(used.name.clone()));
+    }
+    let scripts = std::mem::take(&mut reader.scripts);
+    complaints.append(reader.into_complaints());
+    let report = Report::new(complaints, &sources);
+    Loaded { config, report, written: Uses { sources: Arc::new(sources), interfaces, scripts } }
+}
+
+fn missing(used: InterfaceUse, places: &mut Places<'_>) -> Diagnostic {
+    let message = format!("interface {} for {} doesn't exist", used.name, used.purpose);
+    let complaint = Complaint::error(used.span, message).verdict(Verdict::Unusable).rule("interface-missing");
+    let help = "correct the name, or write dynamic_interfaces in global_defs to wait for it";
+    Diagnostic::new(complaint.help(help.to_owned()), places)
 }
 
 fn unreadable(main: &Path, error: &io::Error) -> Loaded {
-    Loaded { config: Config::default(), report: Report::unreadable(main, &error.to_string()), interfaces: Vec::new() }
+    Loaded { config: Config::default(), report: Report::unreadable(main, &error.to_string()), written: Uses::default() }
 }
 
 struct OneFile<'t>(&'t str);
@@ -202,8 +252,12 @@ mod tests {
     #[test]
     fn with_dynamic_interfaces_they_may_come_later() {
         let text = "global_defs {\n dynamic_interfaces\n}\nvrrp_instance A {\n interface eth9\n virtual_router_id 1\n}\n";
-        assert!(load_text(text).interfaces.is_empty());
-        assert_eq!(load_text(&text.replace(" dynamic_interfaces\n", "")).interfaces.len(), 1);
+        let missing = |text: &str| {
+            let mut loaded = load_text(text);
+            loaded.require_interfaces(|_| false);
+            loaded.report.diagnostics().len()
+        };
+        assert_eq!(missing(text) + 1, missing(&text.replace(" dynamic_interfaces\n", "")));
     }
 
     #[test]

@@ -51,9 +51,9 @@ pub(super) fn test(options: &Options) -> u8 {
     if paths::namespace(options, &loaded.config.global).is_none() {
         require_interfaces(&mut loaded);
     }
-    let Loaded { config, report, .. } = loaded;
+    let Loaded { config, report, .. } = &loaded;
     let mut text: String = report.diagnostics().iter().map(Diagnostic::render).collect();
-    let (findings, scripts) = scripts::test(&config);
+    let (findings, scripts) = scripts::test(&loaded);
     text.push_str(&findings);
     if options.dump {
         let _ = writeln!(text, "{config:#?}");
@@ -63,22 +63,11 @@ pub(super) fn test(options: &Options) -> u8 {
         None => io::stderr().write_all(text.as_bytes()),
     };
     match told {
-        Ok(()) if scripts > 5 => scripts,
-        Ok(()) if scripts == 0 => report.test_exit_code(),
-        Ok(()) => with_problems(report.test_exit_code()),
+        Ok(()) => report.test_exit_code_with(scripts),
         Err(error) => {
             eprintln!("cannot write the report: {error}");
             EXIT_FATAL
         }
-    }
-}
-
-/// Exit status of a test that found problems beside those of the text.
-const fn with_problems(status: u8) -> u8 {
-    const PROBLEMS: u8 = 5;
-    match status {
-        0 | 4 => PROBLEMS,
-        other => other,
     }
 }
 

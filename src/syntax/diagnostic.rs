@@ -161,6 +161,11 @@ impl Complaints {
         self.found.len() >= MOST
     }
 
+    /// How many there were so far, also those that are only counted.
+    pub const fn told(&self) -> usize {
+        self.found.len() + self.untold
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.found.len()
@@ -459,6 +464,16 @@ impl Report {
             Verdict::Problem | Verdict::Unusable => 5,
             Verdict::Security | Verdict::IncludeMissing => 6,
             Verdict::ArgumentMissing => 2,
+        }
+    }
+
+    /// The same, beside what the scripts alone would make it exit with (0, 5 or 6).
+    pub fn test_exit_code_with(&self, scripts: u8) -> u8 {
+        match (scripts, self.test_exit_code()) {
+            (0, status) => status,
+            (1..=5, 0 | 4) => 5,
+            (1..=5, status) => status,
+            (6.., _) => scripts,
         }
     }
 

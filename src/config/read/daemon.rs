@@ -177,6 +177,12 @@ pub(crate) fn notification_email_from(reader: &mut Reader, line: &Line<'_>) {
 
 pub(crate) fn smtp_server(reader: &mut Reader, line: &Line<'_>) {
     let Some(host) = text(line) else { return };
+    if !is_host(&host) {
+        let message = format!("Invalid smtp server {host}");
+        let complaint = Complaint::error(line.arg_span(0), message).expected("the name or the address of a host");
+        reader.complain(complaint.help("the server is left out".to_owned()));
+        return;
+    }
     let port = match line.arg(1) {
         None => Some(25),
         Some(_) => number::int(reader, line, 1, 1..=65535, "the server is left out").and_then(|port| u16::try_from(port).ok()),
@@ -184,6 +190,12 @@ pub(crate) fn smtp_server(reader: &mut Reader, line: &Line<'_>) {
     if let Some(port) = port {
         reader.global.mail.server = Some((host, port));
     }
+}
+
+/// Whether mail can be sent to it: a name is looked up when there is mail, and not before.
+fn is_host(host: &str) -> bool {
+    let label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    host.parse::<std::net::IpAddr>().is_ok() || host.trim_end_matches('.').split('.').all(label) || host.contains('%')
 }
 
 pub(crate) fn smtp_helo_name(reader: &mut Reader, line: &Line<'_>) {

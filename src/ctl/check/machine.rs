@@ -2,7 +2,7 @@
 
 use crate::config::lint::{Linted, Place, Rule, rule};
 use crate::config::{Diagnostic, Severity};
-use crate::script::table::{self, Gravity};
+use crate::script::table::{self, Finding, Gravity};
 use crate::types::IpPrefix;
 use crate::vrrp::settings::{Settings, VirtualAddress};
 use std::collections::BTreeMap;
@@ -40,7 +40,17 @@ fn secrets(linted: &Linted) -> Vec<Diagnostic> {
 fn scripts(linted: &Linted) -> Vec<Diagnostic> {
     let (_, findings) = table::examine(&linted.loaded.config, !nix::unistd::geteuid().is_root());
     let id = |gravity| if gravity == Gravity::Warning { "script-doubtful" } else { "script-refused" };
-    findings.into_iter().filter_map(|finding| Some(unplaced(rule(id(finding.gravity))?, finding.text))).collect()
+    let place = |finding: Finding| {
+        let rule = rule(id(finding.gravity))?;
+        Some(match &finding.about {
+            Some(command) => {
+                let found = linted.loaded.about_script(command, rule.severity, rule.id, finding.text);
+                Diagnostic { help: Some(rule.cure.to_owned()), ..found }
+            }
+            None => unplaced(rule, finding.text),
+        })
+    };
+    findings.into_iter().filter_map(place).collect()
 }
 
 fn networks() -> Networks {
