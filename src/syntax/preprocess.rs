@@ -424,7 +424,7 @@ impl Reader<'_> {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !wild => false,
             Err(error) => {
-                let verdict = if checks.readable { Verdict::IncludeMissing } else { Verdict::Fine };
+                let verdict = if checks.readable { Verdict::IncludeMissing } else { Verdict::Problem };
                 let message = format!("cannot read the included file {}: {error}", path.display());
                 self.complaints.push(Complaint::error(span, message).verdict(verdict));
                 true
@@ -433,7 +433,8 @@ impl Reader<'_> {
     }
 
     fn missing(&mut self, pattern: &str, span: Span, refused: bool) {
-        let verdict = if refused { Verdict::IncludeMissing } else { Verdict::Fine };
+        // The original says it and exits 0 (`-t`): a part of the configuration is not there.
+        let verdict = if refused { Verdict::IncludeMissing } else { Verdict::Problem };
         let complaint = Complaint::error(span, format!("Config files missing '{pattern}'"));
         self.complaints.push(complaint.verdict(verdict).rule("include-missing"));
     }
