@@ -12,7 +12,7 @@ mod number;
 mod properties;
 mod read;
 
-pub use crate::syntax::diagnostic::Edit;
+pub use crate::syntax::diagnostic::{Edit, Position};
 pub use crate::syntax::{Diagnostic, Files, Report, Severity, Verdict};
 pub use diff::{diff, vrrp};
 pub use load::{LoadOptions, Loaded, load, load_text};
