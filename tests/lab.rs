@@ -51,6 +51,22 @@ fn files_are_a_hosts_own() {
 }
 
 #[test]
+fn nothing_that_a_host_writes_reaches_the_machines_own_etc() {
+    laboratory(&["ka1", "ka2"], |lab| {
+        let (ka1, ka2) = (lab.host("ka1"), lab.host("ka2"));
+        let machine = fs::read("/etc/hosts").unwrap();
+        // By way of the link, as a script would: refused.
+        assert!(ka1.sh("echo 127.9.9.9 lab-own-name >> /etc/hosts").is_err());
+        assert_eq!(fs::read("/etc/hosts").unwrap(), machine);
+        // By way of the laboratory: the host gets a file of its own.
+        ka1.write("/etc/hosts", "127.9.9.9 lab-own-name\n").unwrap();
+        assert_eq!(ka1.sh("getent hosts lab-own-name").unwrap().split_whitespace().next(), Some("127.9.9.9"));
+        assert!(!ka2.read("/etc/hosts").unwrap().contains("lab-own-name"));
+        assert_eq!(fs::read("/etc/hosts").unwrap(), machine);
+    });
+}
+
+#[test]
 fn address_changes_datagrams_and_outages_are_seen() {
     laboratory(&["ka1", "client"], |lab| {
         let ka1 = lab.host("ka1");

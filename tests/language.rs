@@ -1,8 +1,6 @@
 //! Every construct of the language in one tree of files (`tests/language`): what comes out of it here, and out of the installed
 //! original, is the same list of names and addresses.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
-
 mod common;
 
 use common::{laboratory, skip, start_as};

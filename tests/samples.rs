@@ -1,6 +1,7 @@
 //! The sample configurations are ones that the daemon takes without a word, and both say the same.
 
-use keepalived_rs::config::{Files, LoadOptions, Loaded, load};
+use keepalived_rs::config::convert::convert;
+use keepalived_rs::config::{Files, LoadOptions, Loaded, Severity, load};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -36,4 +37,49 @@ fn samples_are_taken_without_a_word() {
 #[test]
 fn both_samples_say_the_same() {
     assert_eq!(sample("keepalived.conf").config, sample("keepalived.toml").config);
+}
+
+/// Every sample of a notation's forms.
+fn forms() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/keepalived/samples");
+    let found = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    found.filter(|path| path.extension().is_some_and(|end| end == "toml")).collect()
+}
+
+struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn glob(&self, pattern: &str) -> Vec<PathBuf> {
+        glob::glob(pattern).into_iter().flatten().flatten().collect()
+    }
+}
+
+#[test]
+fn the_forms_are_read_without_an_error_and_convert() {
+    let forms = forms();
+    assert!(forms.len() >= 5, "{forms:?}");
+    for path in forms {
+        let done = convert(&Disk, &path, &LoadOptions::default());
+        let errors: Vec<String> = done
+            .loaded
+            .report
+            .diagnostics()
+            .iter()
+            .filter(|found| found.severity >= Severity::Warning && !found.message.contains("not acted on"))
+            .map(|found| found.one_line())
+            .collect();
+        assert!(errors.is_empty(), "{errors:#?}");
+        assert!(done.means_the_same(&Disk, &LoadOptions::default()), "{:#?}", done.files);
+    }
+}
+
+#[test]
+fn includes_of_the_forms_are_followed() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/keepalived/samples/README.toml");
+    let loaded = load(&Disk, &path, &LoadOptions::default());
+    assert_eq!(loaded.config.instances.iter().map(|instance| instance.name.as_str()).collect::<Vec<_>>(), ["VI_1"]);
 }

@@ -1,15 +1,12 @@
-//! Unfit nodes give the address away, and people hear of it: the tutorials' checks with the real haproxy and nginx, mail
-//! to a sink, and trackers that flap.
+//! Unfit nodes give the address away, and people hear of it: the tutorials' checks with the real haproxy and nginx, and
+//! trackers that flap.
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod common;
 
 use common::*;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex};
 
 const HOSTS: &[&str] = &["ka1", "ka2", "client"];
 /// As root, as the tutorials' checks need it.
@@ -158,89 +155,6 @@ fn seed_nginx_that_stops_stops_the_daemon_with_the_printed_check_and_the_other_n
         only(lab, "ka2", VIP, secs(8));
         assert!(daemon.wait(secs(5)).unwrap().success());
         lab.wait("the other's page", secs(5), || page(lab) == "ka2").unwrap();
-    });
-}
-
-/// A mail server that takes everything.
-struct Sink(Arc<Mutex<Vec<String>>>);
-
-impl Sink {
-    fn start(host: &Host) -> Self {
-        let listener = host.run(|| TcpListener::bind(("127.0.0.1", 25))).unwrap().unwrap();
-        let mails = Arc::new(Mutex::new(Vec::new()));
-        let taken = Arc::clone(&mails);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-                let (mut stream, mut heard) = (stream, String::new());
-                let _ = stream.write_all(b"220 sink\r\n");
-                while let Some(Ok(line)) = lines.next() {
-                    heard.push_str(&format!("{line}\n"));
-                    let answer = match line.as_str() {
-                        "DATA" => {
-                            let _ = stream.write_all(b"354 go\r\n");
-                            for line in lines.by_ref().map_while(Result::ok).take_while(|line| line != ".") {
-                                heard.push_str(&format!("{line}\n"));
-                            }
-                            taken.lock().unwrap().push(std::mem::take(&mut heard));
-                            "250 taken\r\n"
-                        }
-                        "QUIT" => "221 bye\r\n",
-                        _ => "250 ok\r\n",
-                    };
-                    let _ = stream.write_all(answer.as_bytes());
-                }
-            }
-        });
-        Self(mails)
-    }
-
-    fn subjects(&self) -> Vec<String> {
-        let mails = self.0.lock().unwrap();
-        mails.iter().filter_map(|mail| Some(mail.lines().find_map(|line| line.strip_prefix("Subject: "))?.to_owned())).collect()
-    }
-}
-
-const MAIL: &str = "global_defs {\n    router_id lab\n    notification_email {\n        a@example.org\n        \"B C <b@example.org>\"\n    }\n    \
-    notification_email_from k@example.org\n    smtp_server 127.0.0.1\n    smtp_helo_name helo.example.org\n    smtp_connect_timeout 5\n}\n";
-
-#[test]
-fn every_state_is_mailed_to_everybody_by_a_process_without_powers() {
-    laboratory(&["ka1"], |lab| {
-        let sink = Sink::start(lab.host("ka1"));
-        let daemon = start(lab.host("ka1"), &format!("{MAIL}{}", fast_with(100, "smtp_alert")));
-        lab.wait("two mails", secs(10), || sink.subjects().len() >= 2).unwrap();
-        let subject = |state: &str| format!("[lab] VRRP Instance VI_1 - Entering {state} state");
-        assert_eq!(sink.subjects()[..2], [subject("BACKUP"), subject("MASTER")]);
-        let mail = sink.0.lock().unwrap()[1].clone();
-        for line in
-            ["HELO helo.example.org", "MAIL FROM:<k@example.org>", "RCPT TO:<a@example.org>", "From: k@example.org", "X-Mailer: Keepalived"]
-        {
-            assert!(mail.lines().any(|heard| heard == line), "{line} in {mail}");
-        }
-        assert!(mail.contains("\nTo: a@example.org, B C <b@example.org>\n\n=> VRRP Instance is now owning VRRP VIPs <=\n"), "{mail}");
-        if ours() {
-            assert!(mail.lines().any(|heard| heard == "RCPT TO:<b@example.org>"), "{mail}");
-            let courier =
-                lab.host("ka1").processes().into_iter().filter(|process| daemon.children().iter().any(|child| child.pid == process.pid));
-            let powers = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            let without = courier.filter(|child| powers(child.pid).contains("CapPrm:\t0000000000000000")).count();
-            assert_eq!(without, 1, "the mail child and no other has no capability");
-        }
-    });
-}
-
-#[test]
-fn a_mail_server_that_is_away_holds_nothing_up_and_gets_the_mail_later() {
-    laboratory(&["ka1"], |lab| {
-        if !promised_by_ours() {
-            return;
-        }
-        let daemon = start(lab.host("ka1"), &format!("{MAIL}{}", fast_with(100, "smtp_alert")));
-        only(lab, "ka1", VIP, secs(5));
-        wait_log(lab, &daemon, "trying again in 5 s", secs(5));
-        let sink = Sink::start(lab.host("ka1"));
-        lab.wait("both mails", secs(12), || sink.subjects().len() == 2).unwrap();
     });
 }
 

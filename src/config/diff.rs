@@ -37,6 +37,24 @@ pub fn diff(old: &Config, new: &Config) -> VrrpChanges {
     changes
 }
 
+/// Keeps what a running daemon cannot change as it is; the keywords that wanted it otherwise.
+pub fn keep_what_needs_a_restart(old: &Config, new: &mut Config) -> Vec<&'static str> {
+    let (old, new) = (&old.global, &mut new.global);
+    let mut kept = Vec::new();
+    let mut keep = |keyword, same: bool| {
+        if !same {
+            kept.push(keyword);
+        }
+    };
+    keep("net_namespace", old.net_namespace == new.net_namespace);
+    keep("instance", old.instance == new.instance);
+    keep("use_pid_dir", old.use_pid_dir == new.use_pid_dir);
+    new.net_namespace.clone_from(&old.net_namespace);
+    new.instance.clone_from(&old.instance);
+    new.use_pid_dir = old.use_pid_dir;
+    kept
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,6 +80,17 @@ mod tests {
         assert_eq!(changes.changed.len(), 1);
         assert_eq!((changes.changed[0].0.as_str(), changes.changed[0].1.name.as_str()), ("A", "B"));
         assert!(changes.removed.is_empty() && changes.added.is_empty() && changes.global.is_none());
+    }
+
+    #[test]
+    fn a_reload_keeps_what_needs_a_restart() {
+        let old = Config::default();
+        let mut new = Config::default();
+        new.global.net_namespace = Some("red".to_owned());
+        new.global.router_id = Some("r2".to_owned());
+        assert_eq!(keep_what_needs_a_restart(&old, &mut new), ["net_namespace"]);
+        assert_eq!(new.global.net_namespace, None);
+        assert_eq!(new.global.router_id.as_deref(), Some("r2"));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use super::keywords::ROOT;
 use super::model::Config;
 use super::read::{InterfaceUse, Reader, finish};
+use crate::syntax::gather::gather;
 use crate::syntax::parse::{parse, parse_each};
+use crate::syntax::preprocess::Line;
 use crate::syntax::source::Places;
 use crate::syntax::{
-    Complaint, Complaints, Diagnostic, Files, PreprocessOptions, Report, Severity, Sources, Span, Tree, Verdict, preprocess, toml,
+    Complaint, Complaints, Diagnostic, Files, Included, PreprocessOptions, Report, Severity, Sources, Span, Tree, Verdict, preprocess,
 };
 use crate::types::Command;
 use std::collections::{HashMap, HashSet};
@@ -72,13 +74,25 @@ impl Loaded {
 pub(super) struct Written<'r, 's> {
     pub(super) tree: &'r Tree<'s, Reader>,
     pub(super) sources: &'r Sources,
-    pub(super) config: &'r Config,
+    pub(super) includes: &'r [Included],
+    /// Lines that have content; none for TOML.
+    pub(super) lines: &'r [Line],
 }
 
 /// Reads `main` and everything it includes.
 pub fn load(files: &dyn Files, main: &Path, options: &LoadOptions) -> Loaded {
+    load_in_parts(files, main, options, |_, _| ()).0
+}
+
+/// The same, and what a look at its files gives. The blocks are read one after the other and not kept: the tree is empty.
+pub(super) fn load_in_parts<T>(
+    files: &dyn Files,
+    main: &Path,
+    options: &LoadOptions,
+    look: impl FnOnce(&Written<'_, '_>, &Config) -> T,
+) -> (Loaded, Option<T>) {
     if is_toml(main) {
-        return load_and(files, main, options, |_, _| ()).0;
+        return load_and(files, main, options, |written, config, _| look(written, config));
     }
     let mut complaints = Complaints::default();
     match preprocess(files, main, &preprocessing(options), &mut complaints) {
@@ -86,14 +100,12 @@ pub fn load(files: &dyn Files, main: &Path, options: &LoadOptions) -> Loaded {
             let mut reader = Reader::default();
             parse_each(&text, ROOT, &mut complaints, |item| reader.keyword(&item));
             let config = finish::config(&mut reader);
-            conclude(config, reader, text.sources, complaints, options)
+            let tree = Tree { items: Vec::new() };
+            let seen = look(&Written { tree: &tree, sources: &text.sources, includes: &text.includes, lines: &text.lines }, &config);
+            (conclude(config, reader, text.sources, complaints, options), Some(seen))
         }
-        Err(error) => unreadable(main, &error),
+        Err(error) => (unreadable(main, &error), None),
     }
-}
-
-fn preprocessing(options: &LoadOptions) -> PreprocessOptions {
-    PreprocessOptions { config_id: options.config_id.clone(), all_includes: options.all_includes }
 }
 
 /// The same, and what a look at it as it was written gives, which may find more problems; nothing when it could not be read.
@@ -101,18 +113,18 @@ pub(super) fn load_and<T>(
     files: &dyn Files,
     main: &Path,
     options: &LoadOptions,
-    look: impl FnOnce(&Written<'_, '_>, &mut Complaints) -> T,
+    look: impl FnOnce(&Written<'_, '_>, &Config, &mut Complaints) -> T,
 ) -> (Loaded, Option<T>) {
     let mut complaints = Complaints::default();
+    let mut reader = Reader::default();
     if is_toml(main) {
-        return match toml_files(files, main, &mut complaints) {
-            Ok((sources, order)) => {
-                let trees = order.into_iter().flat_map(|file| toml::parse(&sources, file, ROOT, &mut complaints).items);
-                let tree = Tree { items: trees.collect() };
-                let mut reader = Reader::default();
-                let (config, seen) = understand(&tree, &sources, &mut reader, &mut complaints, look);
+        return match gather(files, main, options.all_includes, &mut complaints) {
+            Ok(gathered) => {
+                let tree = gathered.parse(ROOT, &mut complaints);
+                let written = Written { tree: &tree, sources: &gathered.sources, includes: &gathered.includes, lines: &[] };
+                let (config, seen) = understand(&written, &mut reader, &mut complaints, look);
                 drop(tree);
-                (conclude(config, reader, sources, complaints, options), Some(seen))
+                (conclude(config, reader, gathered.sources, complaints, options), Some(seen))
             }
             Err(error) => (unreadable(main, &error), None),
         };
@@ -120,13 +132,17 @@ pub(super) fn load_and<T>(
     match preprocess(files, main, &preprocessing(options), &mut complaints) {
         Ok(text) => {
             let tree = parse(&text, ROOT, &mut complaints);
-            let mut reader = Reader::default();
-            let (config, seen) = understand(&tree, &text.sources, &mut reader, &mut complaints, look);
+            let written = Written { tree: &tree, sources: &text.sources, includes: &text.includes, lines: &text.lines };
+            let (config, seen) = understand(&written, &mut reader, &mut complaints, look);
             drop(tree);
             (conclude(config, reader, text.sources, complaints, options), Some(seen))
         }
         Err(error) => (unreadable(main, &error), None),
     }
+}
+
+fn preprocessing(options: &LoadOptions) -> PreprocessOptions {
+    PreprocessOptions { config_id: options.config_id.clone(), all_includes: options.all_includes }
 }
 
 /// Whether a file is read as TOML: its name ends in `.toml`.
@@ -139,58 +155,16 @@ pub fn load_text(text: &str) -> Loaded {
     load(&OneFile(text), Path::new("keepalived.conf"), &LoadOptions::default())
 }
 
-/// Most files of a TOML configuration.
-const TOML_FILES: usize = 1_000;
-
-/// The main file and what its `include` names, relative to itself, and theirs; the numbers in the order of reading.
-fn toml_files(files: &dyn Files, main: &Path, complaints: &mut Complaints) -> io::Result<(Sources, Vec<u32>)> {
-    let mut sources = Sources::default();
-    let first = sources.add(main.to_owned(), files.read(main)?);
-    let (mut order, mut todo) = (vec![first], vec![first]);
-    let mut known: HashSet<PathBuf> = HashSet::from([main.to_owned()]);
-    while let Some(file) = todo.pop() {
-        let folder = sources.file(file).and_then(|source| source.path().parent()).map(Path::to_owned).unwrap_or_default();
-        for (pattern, span) in toml::includes(&sources, file) {
-            let path = folder.join(&pattern);
-            let wild = pattern.contains(['*', '?', '[']);
-            let found = if wild { files.glob(&path.to_string_lossy()) } else { vec![path] };
-            if found.is_empty() {
-                complaints.push(Complaint::note(span, format!("No config files matched '{pattern}'")));
-            }
-            for path in found {
-                if !known.insert(path.clone()) || order.len() >= TOML_FILES {
-                    let message = format!("{} is included twice, or is one file too many: it is left out", path.display());
-                    complaints.push(Complaint::error(span, message).rule("include-loop"));
-                    continue;
-                }
-                match files.read(&path) {
-                    Ok(bytes) => {
-                        let number = sources.add(path, bytes);
-                        order.push(number);
-                        todo.push(number);
-                    }
-                    Err(error) => {
-                        let message = format!("cannot read the included file {}: {error}", path.display());
-                        complaints.push(Complaint::error(span, message).verdict(Verdict::IncludeMissing).rule("include-missing"));
-                    }
-                }
-            }
-        }
-    }
-    Ok((sources, order))
-}
-
 /// The configuration that a tree says, and what a look at both gives.
 fn understand<T>(
-    tree: &Tree<'_, Reader>,
-    sources: &Sources,
+    written: &Written<'_, '_>,
     reader: &mut Reader,
     complaints: &mut Complaints,
-    look: impl FnOnce(&Written<'_, '_>, &mut Complaints) -> T,
+    look: impl FnOnce(&Written<'_, '_>, &Config, &mut Complaints) -> T,
 ) -> (Config, T) {
-    reader.walk(&tree.items);
+    reader.walk(&written.tree.items);
     let config = finish::config(reader);
-    let seen = look(&Written { tree, sources, config: &config }, complaints);
+    let seen = look(written, &config, complaints);
     (config, seen)
 }
 

@@ -1,6 +1,8 @@
 //! What the words mean together: the validated model, and how it is read, compared and handed out.
 
 mod address;
+pub mod convert;
+pub mod copies;
 pub mod diff;
 mod keywords;
 pub mod lint;
@@ -8,9 +10,11 @@ pub mod load;
 pub mod manual;
 pub mod model;
 mod number;
+pub mod plan;
 #[cfg(test)]
 mod properties;
 mod read;
+pub mod secrets;
 
 pub use crate::syntax::diagnostic::{Edit, Position};
 pub use crate::syntax::{Diagnostic, Files, Report, Severity, Verdict};

@@ -4,6 +4,7 @@ use crate::lvs::settings::Balancer;
 use crate::types::{Command, ScriptUser, Version};
 use crate::vrrp::settings::{Announce, GroupSettings, Settings};
 use crate::vrrp::trackers::file::FileCheck;
+use crate::vrrp::trackers::link::LinkSettings;
 use crate::vrrp::trackers::process::ProcessCheck;
 use crate::vrrp::trackers::script::ScriptCheck;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,9 @@ pub struct VrrpGlobal {
     pub rx_buffer: Option<u32>,
     /// `vrrp_netlink_monitor_rcv_bufs`, bytes.
     pub monitor_buffer: Option<u32>,
+    /// `interface_up_down_delays`, `linkbeat_*`.
+    #[serde(default)]
+    pub links: LinkSettings,
 }
 
 /// How the address of a non-accepting master is shut (`vrrp_strict`, `no_accept`).
@@ -120,6 +124,9 @@ pub struct Global {
     pub reload_time_file: Option<String>,
     /// `reload_repeat`.
     pub reload_repeat: bool,
+    /// `config_save_dir`: a copy of every configuration that is read goes there.
+    #[serde(default)]
+    pub config_save_dir: Option<String>,
     /// `reload_file [PATH]`; without a path it is beside the pid file.
     pub reload_file: Option<Option<String>>,
     /// `data_use_instance`.
@@ -152,6 +159,15 @@ pub struct Global {
     pub vrrp_no_swap: bool,
     /// `vrrp_cpu_affinity`.
     pub vrrp_cpu_affinity: Vec<u16>,
+    /// `process_monitor_rcv_bufs`, bytes.
+    #[serde(default)]
+    pub process_buffer: Option<u32>,
+    /// `use_symlink_paths`: scripts are run by the path that is written.
+    #[serde(default)]
+    pub use_symlink_paths: bool,
+    /// `set_supplementary_groups`: scripts get all groups of their user.
+    #[serde(default)]
+    pub set_supplementary_groups: bool,
 }
 
 impl Default for Global {
@@ -173,6 +189,7 @@ impl Default for Global {
             reload_check_config: None,
             reload_time_file: None,
             reload_repeat: false,
+            config_save_dir: None,
             reload_file: None,
             data_use_instance: false,
             state_dump_file: None,
@@ -189,6 +206,9 @@ impl Default for Global {
             vrrp_rt_limit: None,
             vrrp_no_swap: false,
             vrrp_cpu_affinity: Vec::new(),
+            process_buffer: None,
+            use_symlink_paths: false,
+            set_supplementary_groups: false,
         }
     }
 }
@@ -280,7 +300,30 @@ pub struct Fifo {
     pub reader: Option<Command>,
 }
 
-/// Where mail would go.
+/// `smtp_tls`: how the way to the mail server is protected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum MailTls {
+    /// Not at all, as the original.
+    #[default]
+    Off,
+    /// The connection starts in clear and is not used before it is encrypted (RFC 3207).
+    StartTls,
+    /// Encrypted from its first byte (RFC 8314).
+    Tls,
+}
+
+impl MailTls {
+    /// The port that is usual for it.
+    pub const fn port(self) -> u16 {
+        match self {
+            Self::Off => 25,
+            Self::StartTls => 587,
+            Self::Tls => 465,
+        }
+    }
+}
+
+/// Where mail goes, and how.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Mail {
     /// `notification_email`.
@@ -289,6 +332,12 @@ pub struct Mail {
     pub from: Option<String>,
     /// `smtp_server HOST [PORT]`.
     pub server: Option<(String, u16)>,
+    /// `smtp_tls`.
+    pub tls: MailTls,
+    /// `smtp_tls_ca`: whose certificates are good; the system's authorities without.
+    pub authority: Option<PathBuf>,
+    /// `smtp_user` and `smtp_password_file`.
+    pub login: Option<(String, PathBuf)>,
     /// `smtp_helo_name`.
     pub helo: Option<String>,
     /// `smtp_connect_timeout`, (30 s).

@@ -100,7 +100,12 @@ pub(super) struct Decimal {
 
 /// A decimal number of seconds.
 pub(super) fn decimal(reader: &mut Reader, line: &Line<'_>, kind: &Decimal) -> Option<Duration> {
-    let word = line.arg(0)?;
+    decimal_at(reader, line, 0, kind)
+}
+
+/// The same, of the argument at that place.
+pub(super) fn decimal_at(reader: &mut Reader, line: &Line<'_>, at: usize, kind: &Decimal) -> Option<Duration> {
+    let word = line.arg(at)?;
     let shown = |micros: u64| format!("{}.{:06}", micros / 1_000_000, micros % 1_000_000);
     let (low, high) = (shown(*kind.range.start()), shown(*kind.range.end()));
     let checked = |value: u64| if kind.range.contains(&value) { Ok(value) } else { Err(Bad::Outside(format!("[{low}, {high}]"))) };

@@ -1,9 +1,13 @@
 //! The operator's tool: the demonstration and its laboratory.
 
 mod check;
+mod convert;
 mod demo;
+mod fmt;
 pub mod lab;
 mod manual;
+mod plan;
+mod write;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -24,6 +28,12 @@ enum Verb {
     Demo(demo::Options),
     /// Find what is wrong or unwise in a configuration: each with its place, its reason and its cure; exit status 1 for errors
     Check(check::Options),
+    /// Show what a reload would change, object by object, before it happens; exit status 0: nothing, 2: something, 1: it would be refused
+    Plan(plan::Options),
+    /// Write a configuration in the other notation: keepalived.conf as TOML, TOML as keepalived.conf; comments and includes are kept
+    Convert(convert::Options),
+    /// Lay a keepalived.conf out in the one layout; definitions, conditions, includes and comments stay as they are
+    Fmt(fmt::Options),
     /// Explain a keyword of keepalived.conf: where it stands, what follows it, its default, what it means, an example
     Doc(manual::DocOptions),
     /// Print a manual page as roff: keepalived.conf, keepalived or keepalivedctl
@@ -55,6 +65,9 @@ fn act(verb: &Verb) -> ExitCode {
     match verb {
         Verb::Demo(options) => demo::main(options),
         Verb::Check(options) => check::main(options),
+        Verb::Plan(options) => plan::main(options),
+        Verb::Convert(options) => convert::main(options),
+        Verb::Fmt(options) => fmt::main(options),
         Verb::Doc(options) => manual::doc(options),
         Verb::Man(options) => manual::man(options),
         Verb::Completions(options) => manual::completions(options),

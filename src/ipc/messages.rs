@@ -1,8 +1,8 @@
 //! What can be said, by direction. The wrong message cannot be sent; unknown bytes are a decode error.
 
-use crate::config::model::{VrrpChanges, VrrpConfig};
+use crate::config::model::{MailTls, VrrpChanges, VrrpConfig};
 use crate::lvs::settings::Balancer;
-use crate::types::ScriptOutcome;
+use crate::types::{ScriptOutcome, Secret};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::notify::Notice;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Raised with every change to these enums: both ends come from one executable, so a mismatch is a bug that says so.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Supervisor to VRRP child.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -153,26 +153,47 @@ pub enum Dump {
     Json,
 }
 
+/// `smtp_user`, and what is in its `smtp_password_file`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Login {
+    /// Name.
+    pub user: String,
+    /// Password.
+    pub password: Secret,
+}
+
 /// Supervisor to mail child.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum ToMail {
+    /// Before the first mail that goes encrypted: the authorities that may sign the server's certificate, each in DER.
+    Trust(Vec<Vec<u8>>),
     /// Deliver one mail now; the answer names its number.
-    Deliver {
-        /// Of this mail.
-        number: u64,
-        /// The server as messages name it, and where it is: the first address that answers is used.
-        server: (String, Vec<SocketAddr>),
-        /// What to say at HELO.
-        helo: String,
-        /// Address in MAIL FROM.
-        from: String,
-        /// Addresses in RCPT TO.
-        to: Vec<String>,
-        /// Header and body as they travel.
-        text: String,
-        /// How long each step may take.
-        limit: Duration,
-    },
+    Deliver(Box<Delivery>),
+}
+
+/// One mail, and where it goes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Of this mail.
+    pub number: u64,
+    /// The server as messages name it, and where it is: the first address that answers is used.
+    pub server: (String, Vec<SocketAddr>),
+    /// How the way there is protected.
+    pub tls: MailTls,
+    /// Whom its certificate must name: the server as configured.
+    pub host: String,
+    /// Who logs in; only with TLS.
+    pub login: Option<Login>,
+    /// What to say at HELO.
+    pub helo: String,
+    /// Address in MAIL FROM.
+    pub from: String,
+    /// Addresses in RCPT TO.
+    pub to: Vec<String>,
+    /// Header and body as they travel.
+    pub text: String,
+    /// How long each step may take.
+    pub limit: Duration,
 }
 
 /// Mail child to supervisor.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Identity of a service in the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -155,6 +156,18 @@ pub fn desired(health: &Health) -> Table {
             .collect(),
     };
     keys(settings).into_iter().map(|key| (key, entry(&key))).collect()
+}
+
+/// What the table should hold when every check succeeds.
+pub fn healthy(settings: &Arc<VirtualServer>) -> Table {
+    let mut health = Health::new(Arc::clone(settings));
+    for (server, real) in settings.real_servers.iter().enumerate() {
+        for checker in 0..real.checkers.len() {
+            let _ = health.checker_changed(server, checker, true);
+        }
+    }
+    let _ = health.start();
+    desired(&health)
 }
 
 /// Only NAT changes a port: else the packet arrives at the port that it was sent to, whatever the real server's block says.

@@ -11,17 +11,7 @@ fn prefix(text: &str) -> IpPrefix {
 fn configured(text: &str) -> VirtualAddress {
     let prefix = prefix(text);
     let v6 = prefix.family() == Family::V6;
-    VirtualAddress {
-        prefix,
-        device: None,
-        scope: 0,
-        label: None,
-        broadcast: None,
-        peer: None,
-        preferred_lifetime: None,
-        flags: if v6 { libc::IFA_F_NODAD } else { 0 },
-        no_track: false,
-    }
+    VirtualAddress { flags: if v6 { libc::IFA_F_NODAD } else { 0 }, ..VirtualAddress::plain(prefix) }
 }
 
 async fn mirror() -> Mirror {

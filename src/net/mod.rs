@@ -4,6 +4,7 @@ pub mod address;
 pub mod advert;
 pub mod announce;
 pub mod arp;
+pub mod connector;
 mod ipv4;
 #[cfg(test)]
 pub(crate) mod lab;

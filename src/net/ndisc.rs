@@ -1,6 +1,6 @@
 //! Unsolicited neighbour advertisement: what gratuitous ARP is for IPv6.
 
-use crate::types::MacAddr;
+use crate::types::{MacAddr, Sum};
 use std::net::Ipv6Addr;
 
 /// EtherType of IPv6.
@@ -40,19 +40,10 @@ pub fn unsolicited(mac: MacAddr, address: Ipv6Addr, router: bool) -> [u8; FRAME]
     // Option length in units of 8 bytes.
     frame[78..80].copy_from_slice(&[OPTION_TARGET_LINK_LAYER, 1]);
     frame[80..86].copy_from_slice(&mac.0);
-    let checksum = checksum(&frame);
+    let checksum =
+        Sum::default().with_pseudo_header(NEXT_HEADER_ICMPV6, address.into(), ALL_NODES.into(), ICMPV6).with(&frame[54..]).finish();
     frame[56..58].copy_from_slice(&checksum.to_be_bytes());
     frame
-}
-
-/// ICMPv6 checksum (RFC 4443 §2.3) over the addresses, the length, the next header and the message whose checksum field is zero.
-fn checksum(frame: &[u8; FRAME]) -> u16 {
-    let addresses_and_message = frame[22..].chunks_exact(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));
-    let mut sum = addresses_and_message.sum::<u32>() + ICMPV6 as u32 + u32::from(NEXT_HEADER_ICMPV6);
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !(sum as u16)
 }
 
 #[cfg(test)]
@@ -76,7 +67,7 @@ mod tests {
     fn a_router_says_so() {
         let frame = unsolicited(MacAddr([2, 0, 0, 0, 0, 1]), Ipv6Addr::LOCALHOST, true);
         assert_eq!(frame[58], 0xa0);
-        // With the checksum in place the sum over all is zero.
-        assert_eq!(checksum(&frame), 0);
+        let pseudo = Sum::default().with_pseudo_header(NEXT_HEADER_ICMPV6, Ipv6Addr::LOCALHOST.into(), ALL_NODES.into(), ICMPV6);
+        assert_eq!(pseudo.with(&frame[54..]).finish(), 0, "with the checksum in place the sum over all is zero");
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{address, prepare};
 use crate::check::{Failure, Target};
+use crate::types::Sum;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -56,26 +57,12 @@ fn request(six: bool, id: u16, seq: u16) -> Vec<u8> {
     bytes.extend(seq.to_be_bytes());
     bytes.extend(b"keepalived check - keepalived ch");
     if !six {
-        let sum = checksum(&bytes).to_be_bytes();
+        let sum = Sum::default().with(&bytes).finish().to_be_bytes();
         for (to, from) in bytes.iter_mut().skip(2).zip(sum) {
             *to = from;
         }
     }
     bytes
-}
-
-/// RFC 1071.
-fn checksum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| match *pair {
-        [high, low] => u32::from(u16::from_be_bytes([high, low])),
-        [high] => u32::from(u16::from_be_bytes([high, 0])),
-        _ => 0,
-    });
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum >> 16) + (sum & 0xffff);
-    }
-    !u16::try_from(sum).unwrap_or(0)
 }
 
 /// A raw IPv4 socket hears the IP header too.
@@ -102,6 +89,6 @@ mod tests {
 
     #[test]
     fn a_request_sums_to_nothing() {
-        assert_eq!(checksum(&request(false, 1, 2)), 0);
+        assert_eq!(Sum::default().with(&request(false, 1, 2)).finish(), 0);
     }
 }

@@ -2,23 +2,39 @@
 
 use super::cli::Options;
 use super::files::Disk;
-use super::scripts;
-use super::{EXIT_FATAL, paths};
-use crate::config::model::Config;
+use super::{EXIT_FATAL, paths, relay, scripts};
+use crate::config::copies::{self, Copies};
+use crate::config::model::{Config, Global};
 use crate::config::{Diagnostic, LoadOptions, Loaded, Report, Severity};
-use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use crate::sys::safefile::write_private;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-/// Reads the main file and all it includes.
-pub(super) fn read(options: &Options) -> Loaded {
+/// Reads the main file and all it includes; with copies of it as far as they are asked for.
+pub(super) fn read(options: &Options) -> (Loaded, Copies) {
     let load = LoadOptions {
         config_id: options.config_id.clone().unwrap_or_else(host_name),
         all_includes: options.all_includes,
         config_test: options.test.is_some(),
     };
-    crate::config::load(&Disk, &options.config, &load)
+    copies::load_with_copies(&Disk, &options.config, &load, options.dump)
+}
+
+/// `config_save_dir`: what was read, as reading number `number` of this process saw it.
+pub(super) fn save(copies: &Copies, global: &Global, number: u64) {
+    let (Some(folder), Some(text)) = (global.config_save_dir.as_deref().map(Path::new), &copies.merged) else { return };
+    // The umask may take more away than strangers' rights.
+    let made = fs::create_dir(folder).and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(0o700)));
+    let path = folder.join(format!("keepalived.conf.{}.{number}", std::process::id()));
+    let saved = match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => write_private(&path, text),
+    };
+    if let Err(error) = saved {
+        tracing::warn!("cannot save the configuration as {}: {error}", path.display());
+    }
 }
 
 /// The host's name up to its first dot.
@@ -46,7 +62,7 @@ pub(super) fn require_interfaces(loaded: &mut Loaded) {
 
 /// `-t`: the problems with the lines they are in, on standard error or appended to the file; the exit status.
 pub(super) fn test(options: &Options) -> u8 {
-    let mut loaded = read(options);
+    let (mut loaded, copies) = read(options);
     // What is in another network namespace is not looked up: a test changes nothing, not even where it runs.
     if paths::namespace(options, &loaded.config.global).is_none() {
         require_interfaces(&mut loaded);
@@ -55,15 +71,15 @@ pub(super) fn test(options: &Options) -> u8 {
     let mut text: String = report.diagnostics().iter().map(Diagnostic::render).collect();
     let (findings, scripts) = scripts::test(&loaded);
     text.push_str(&findings);
-    if options.dump {
-        let _ = writeln!(text, "{config:#?}");
-    }
+    let mail = relay::test(config);
+    text.push_str(&mail);
+    text.extend(copies.understood.map(|understood| shown(&understood, config)));
     let told = match options.test.as_ref().and_then(Option::as_deref) {
         Some(path) => append(path, &text),
         None => io::stderr().write_all(text.as_bytes()),
     };
     match told {
-        Ok(()) => report.test_exit_code_with(scripts),
+        Ok(()) => report.test_exit_code_with(if mail.is_empty() { scripts } else { scripts.max(5) }),
         Err(error) => {
             eprintln!("cannot write the report: {error}");
             EXIT_FATAL
@@ -76,8 +92,15 @@ fn append(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// `-d`: what was understood, secrets masked.
-pub(super) fn dump(config: &Config) {
-    for line in format!("{config:#?}").lines() {
+pub(super) fn dump(copies: &Copies, config: &Config) {
+    for line in copies.understood.iter().flat_map(|understood| shown(understood, config).lines().map(ToOwned::to_owned).collect::<Vec<_>>())
+    {
         tracing::info!("{line}");
     }
+}
+
+/// A configuration that says the same, and in its comments what results from it, defaults filled in.
+fn shown(understood: &str, config: &Config) -> String {
+    let results: String = format!("{config:#?}").lines().map(|line| format!("# {line}\n")).collect();
+    format!("# The configuration, everything worked out; passwords are masked\n\n{understood}\n# What results:\n{results}")
 }

@@ -5,9 +5,11 @@ use super::configuration;
 use super::paths::{self, PidPaths};
 use super::roles::{Role, RoleName};
 use super::supervisor::{self, Setup};
-use super::{EXIT_FATAL, EXIT_PERMISSION, scripts};
+use super::{EXIT_FATAL, EXIT_PERMISSION, relay, scripts};
 use crate::config::Loaded;
+use crate::config::copies::Copies;
 use crate::config::model::{Config, Global};
+use crate::net::connector;
 use crate::sys::log::{self, LogOptions};
 use crate::sys::netns;
 use crate::sys::pidfile::{PidFile, PidFileError};
@@ -90,18 +92,21 @@ struct End(u8);
 
 /// Everything between the command line and the runtime.
 fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
-    let mut loaded = configuration::read(&options);
+    let (mut loaded, copies) = configuration::read(&options);
     let global = loaded.config.global.clone();
     let suffix = paths::ident_suffix(&options, &global);
     if !suffix.is_empty() {
         log::init(&log_options(&options, &suffix));
     }
     settle(&options, &global);
-    let joined = paths::namespace(&options, &global).map_or(Ok(()), join_namespace);
+    let namespace = paths::namespace(&options, &global);
+    // The kernel tells of processes in its first network namespace only: the socket is made while we are still there.
+    let connector = namespace.and_then(|_| connector::socket().ok());
+    let joined = namespace.map_or(Ok(()), join_namespace);
     if joined.is_ok() {
         configuration::require_interfaces(&mut loaded);
     }
-    let mut config = judge(&options, loaded)?;
+    let mut config = judge(loaded, &copies)?;
     joined?;
     // Before the pid files: who may not write those lacks the capabilities too, and that is what is to be said.
     require_capabilities(&options)?;
@@ -112,20 +117,21 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     remove_stale(&pid_paths.bfd);
     let run_as = choose_user(&config.global);
     scripts::take_up(&mut config, run_as);
+    relay::take_up(&config);
     let report = if options.foreground { None } else { Some(fork_off()?) };
+    configuration::save(&copies, &config.global, 0);
     log::settled();
-    Ok(Setup { arguments: arguments.to_vec(), options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report })
+    let arguments = arguments.to_vec();
+    Ok(Setup { arguments, options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report, connector })
 }
 
 /// Says what is wrong with the configuration; whether it can run.
-fn judge(options: &Options, loaded: Loaded) -> Result<Config, End> {
+fn judge(loaded: Loaded, copies: &Copies) -> Result<Config, End> {
     configuration::log(&loaded.report);
     if let Some(status) = loaded.report.refuses_start() {
         return Err(End(status));
     }
-    if options.dump {
-        configuration::dump(&loaded.config);
-    }
+    configuration::dump(copies, &loaded.config);
     Ok(loaded.config)
 }
 

@@ -1,6 +1,6 @@
 //! `global_defs` as `keepalived.data` shows it.
 
-use crate::config::model::{Global, InstanceDefaults};
+use crate::config::model::{Global, InstanceDefaults, MailTls};
 use std::fmt::{self, Write};
 
 /// The Global definitions section. `namespace` is the network namespace in use.
@@ -57,6 +57,19 @@ fn write_mail(out: &mut String, global: &Global) -> fmt::Result {
     if let Some((host, port)) = &mail.server {
         writeln!(out, " Smtp server = {host}")?;
         writeln!(out, " Smtp server port = {port}")?;
+    }
+    // Lines of ours, only when there is something to say.
+    match mail.tls {
+        MailTls::Off => {}
+        MailTls::StartTls => writeln!(out, " Smtp TLS = starttls")?,
+        MailTls::Tls => writeln!(out, " Smtp TLS = tls")?,
+    }
+    if let Some(path) = &mail.authority {
+        writeln!(out, " Smtp TLS authorities = {}", path.display())?;
+    }
+    if let Some((user, path)) = &mail.login {
+        writeln!(out, " Smtp user = {user}")?;
+        writeln!(out, " Smtp password file = {}", path.display())?;
     }
     if let Some(helo) = &mail.helo {
         writeln!(out, " Smtp HELO name = {helo}")?;

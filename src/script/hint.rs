@@ -26,7 +26,9 @@ pub(super) fn about_signals(approved: &Approved) -> Option<String> {
 
 /// The command line itself, a shell's `-c` included.
 fn asks_itself(approved: &Approved) -> bool {
-    let program = Path::new(OsStr::from_bytes(approved.path.to_bytes())).file_name().unwrap_or_default();
+    // As it is called: pkill may be a link to pgrep.
+    let name = approved.argv.first().map(|name| OsStr::from_bytes(name.to_bytes())).unwrap_or_default();
+    let program = Path::new(name).file_name().unwrap_or_default();
     let words = approved.argv.get(1..).unwrap_or_default();
     let signals_nothing = words.iter().any(|word| word.as_bytes() == b"-0");
     (matches!(program.as_bytes(), b"killall" | b"pkill" | b"kill") && signals_nothing)

@@ -141,9 +141,10 @@ pub enum Fault {
 /// A script that may run: everything that a start needs.
 #[derive(Clone, Debug)]
 pub struct Approved {
-    /// The file.
+    /// The file. Without `use_symlink_paths` that is where the links on the way to it lead, so that a script finds its
+    /// neighbours by `$0`.
     pub path: CString,
-    /// Argument vector as configured.
+    /// Argument vector as configured: a program of several names (`pidof`, `pkill`) is the one that is written.
     pub argv: Vec<CString>,
     /// Whom to become; `None`: the user we are.
     pub ids: Option<Ids>,
@@ -158,15 +159,26 @@ pub struct Approved {
 /// Who we are, and what the configuration says of all scripts.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// `enable_script_security`.
-    pub secure: bool,
     /// User and group for scripts that name none, and the user's name.
     default: Option<Account>,
     default_is_ours: bool,
     /// We cannot change user.
     unprivileged: bool,
+    /// What holds for all scripts.
+    ways: Ways,
     /// PATH.
     path: OsString,
+}
+
+/// `global_defs` that hold for every script.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ways {
+    /// `enable_script_security`.
+    pub secure: bool,
+    /// `use_symlink_paths`: the path that is written is run, not the one behind its links.
+    pub keep_links: bool,
+    /// `set_supplementary_groups`: scripts get all groups of their user, whatever is written beside it.
+    pub all_groups: bool,
 }
 
 /// A user as the kernel knows it, and its name.
@@ -183,26 +195,26 @@ impl Policy {
     /// `unprivileged`: switching user is impossible (not root, or a user namespace with one user).
     ///
     /// # Errors
-    /// `script_user` cannot be resolved. With `secure`, no default user at all is an error as well.
-    pub fn new(script_user: Option<&ScriptUser>, secure: bool, unprivileged: bool) -> Result<Self, UserError> {
+    /// `script_user` cannot be resolved. With [`Ways::secure`], no default user at all is an error as well.
+    pub fn new(script_user: Option<&ScriptUser>, ways: Ways, unprivileged: bool) -> Result<Self, UserError> {
         let (default, default_is_ours) = match script_user {
-            Some(user) => (account(user)?, false),
+            Some(user) => (account_with(user, ways.all_groups)?, false),
             None if unprivileged => (ourselves(), true),
-            None => match account(&ScriptUser::from_words(DEFAULT_USER, None)) {
+            None => match account_with(&ScriptUser::from_words(DEFAULT_USER, None), ways.all_groups) {
                 Ok(account) => (account, false),
-                Err(error) if secure => return Err(error),
+                Err(error) if ways.secure => return Err(error),
                 Err(_) => (ourselves(), true),
             },
         };
-        let policy = Self { default_is_ours, ..Self::without_default(secure, unprivileged) };
+        let policy = Self { default_is_ours, ..Self::without_default(ways, unprivileged) };
         policy.reachable(&default)?;
         Ok(Self { default: Some(default), ..policy })
     }
 
     /// A policy under which only scripts that name their user can run.
-    pub fn without_default(secure: bool, unprivileged: bool) -> Self {
+    pub fn without_default(ways: Ways, unprivileged: bool) -> Self {
         let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
-        Self { secure, default: None, default_is_ours: false, unprivileged, path }
+        Self { default: None, default_is_ours: false, unprivileged, ways, path }
     }
 
     /// Who scripts run as that name no user.
@@ -229,7 +241,7 @@ impl Policy {
     /// Why it will not run; the text names the component at fault and the command that cures it.
     pub fn approve(&self, command: &Command) -> Result<Approved, Refusal> {
         let account = match &command.user {
-            Some(user) => account(user)?,
+            Some(user) => account_with(user, self.ways.all_groups)?,
             None => self.default.clone().ok_or_else(|| UserError::NoUser { user: DEFAULT_USER.to_owned() })?,
         };
         self.reachable(&account)?;
@@ -250,12 +262,14 @@ impl Policy {
             (path.clone(), stops, Some(path))
         };
         let insecure = if runs_as_root(&stops, account) { fault(&stops) } else { None };
-        if let (true, Some(fault)) = (self.secure, &insecure) {
+        if let (true, Some(fault)) = (self.ways.secure, &insecure) {
             return Err(Refusal::Insecure { script: label, fault: fault.clone() });
         }
         let word = |word: &OsStr| CString::new(word.as_bytes()).map_err(|_| Refusal::Nul { script: label.clone() });
         let argv = command.argv.iter().map(|text| word(text)).collect::<Result<_, _>>()?;
         let ids = (!self.unprivileged).then(|| account.ids.clone());
+        let behind_links = stops.last().filter(|_| !self.ways.keep_links && by_shell.is_none()).map(|file| file.path.clone());
+        let path = behind_links.unwrap_or(path);
         Ok(Approved { path: word(path.as_os_str())?, argv, ids, label, found_at, insecure })
     }
 
@@ -291,6 +305,11 @@ fn redirection(command: &Command) -> Option<Command> {
 /// # Errors
 /// Nobody of that name.
 pub fn account(user: &ScriptUser) -> Result<Account, UserError> {
+    account_with(user, false)
+}
+
+/// `all_groups`: with the user's supplementary groups even when they are not asked for.
+fn account_with(user: &ScriptUser, all_groups: bool) -> Result<Account, UserError> {
     let lookup = |source| UserError::Lookup { name: user.user.clone(), source };
     let found = nix::unistd::User::from_name(&user.user).map_err(lookup)?.ok_or_else(|| UserError::NoUser { user: user.user.clone() })?;
     let named = match &user.groups {
@@ -305,8 +324,8 @@ pub fn account(user: &ScriptUser) -> Result<Account, UserError> {
         }
     };
     let groups = match &user.groups {
-        Groups::Primary | Groups::Named(_) => vec![gid.as_raw()],
-        Groups::Supplementary(_) => {
+        Groups::Primary | Groups::Named(_) if !all_groups => vec![gid.as_raw()],
+        Groups::Primary | Groups::Named(_) | Groups::Supplementary(_) => {
             let name = CString::new(user.user.as_str()).map_err(|_| UserError::NoUser { user: user.user.clone() })?;
             let list = nix::unistd::getgrouplist(&name, gid).map_err(lookup)?;
             list.into_iter().map(nix::unistd::Gid::as_raw).collect()
@@ -394,7 +413,11 @@ mod tests {
     }
 
     fn judge(files: &Listed, secure: bool, account: &Account, argv: &[&str]) -> Result<Approved, Refusal> {
-        let policy = Policy { secure, default: Some(root()), default_is_ours: false, unprivileged: false, path: "/sbin:/bin".into() };
+        judge_with(Ways { secure, ..Ways::default() }, files, account, argv)
+    }
+
+    fn judge_with(ways: Ways, files: &Listed, account: &Account, argv: &[&str]) -> Result<Approved, Refusal> {
+        let policy = Policy { default: Some(root()), default_is_ours: false, unprivileged: false, ways, path: "/sbin:/bin".into() };
         policy.judge(files, &Command { argv: argv.iter().map(OsString::from).collect(), user: None }, account)
     }
 
@@ -437,6 +460,26 @@ mod tests {
             .with("/s/x.sh", FILE, 0, 0);
         let refusal = judge(&files, true, &root(), &["/l"]).unwrap_err().to_string();
         assert!(refusal.ends_with("chmod go-w /home"), "{refusal}");
+    }
+
+    #[test]
+    fn what_runs_is_the_file_behind_the_links_by_the_name_that_is_written() {
+        let files =
+            Listed::new().with("/bin", DIR, 0, 0).link("/bin/pidof", "/sbin/k5", 0).with("/sbin", DIR, 0, 0).with("/sbin/k5", FILE, 0, 0);
+        for word in ["/bin/pidof", "pidof"] {
+            let approved = judge(&files, true, &root(), &[word, "x"]).unwrap();
+            assert_eq!((approved.path.as_c_str(), approved.argv[0].to_str().unwrap()), (c"/sbin/k5", word));
+            let kept = judge_with(Ways { keep_links: true, ..Ways::default() }, &files, &root(), &[word, "x"]).unwrap();
+            assert_eq!((kept.path.as_c_str(), kept.argv[0].to_str().unwrap()), (c"/bin/pidof", word));
+        }
+    }
+
+    #[test]
+    fn all_groups_come_along_when_asked_for() {
+        let groups = |group, all| account_with(&ScriptUser::from_words("root", group), all).unwrap().ids.groups;
+        let all = groups(Some(":"), false);
+        assert_eq!(groups(None, true), all);
+        assert_eq!(groups(None, false), [0]);
     }
 
     #[test]
@@ -506,6 +549,6 @@ mod tests {
         let ours = nix::unistd::geteuid().as_raw();
         let other = if ours == 0 { "nobody" } else { "root" };
         let user = ScriptUser::from_words(other, None);
-        assert!(matches!(Policy::new(Some(&user), false, true), Err(UserError::NotOurs { .. })));
+        assert!(matches!(Policy::new(Some(&user), Ways::default(), true), Err(UserError::NotOurs { .. })));
     }
 }

@@ -1,7 +1,7 @@
 //! All scripts of a configuration, approved or refused: looked at once, when the configuration is taken up.
 
 use super::hint;
-use super::policy::{Approved, Policy, Refusal, UserError};
+use super::policy::{Approved, Policy, Refusal, UserError, Ways};
 use crate::check::{Checker, Kind};
 use crate::config::model::Config;
 use crate::types::{Command, ScriptUser};
@@ -98,12 +98,14 @@ pub fn examine(config: &Config, unprivileged: bool) -> (Table, Vec<Finding>) {
     }
     let global = &config.global;
     let script_user = global.script_user.as_ref().map(|(user, group)| ScriptUser::from_words(user, group.as_deref()));
-    let policy = match Policy::new(script_user.as_ref(), global.enable_script_security, unprivileged) {
+    let ways =
+        Ways { secure: global.enable_script_security, keep_links: global.use_symlink_paths, all_groups: global.set_supplementary_groups };
+    let policy = match Policy::new(script_user.as_ref(), ways, unprivileged) {
         Ok(policy) => policy,
         Err(error) => {
             let text = format!("no script runs that does not name its user: {error}");
             findings.push(Finding::of_all(Gravity::Refused, text));
-            Policy::without_default(global.enable_script_security, unprivileged)
+            Policy::without_default(ways, unprivileged)
         }
     };
     if script_user.is_none() && policy.default_is_ours() && !unprivileged {

@@ -7,8 +7,10 @@
 //! | [`router`] | one router with its own clock, which can sleep, crash and come back |
 //! | [`world`] | all of them together in virtual time, and what must never happen |
 //! | [`scenario`] | a seed's routers and troubles, and what must be true after them |
+//! | [`cluster`] | hosts with sync groups: a segment for each member, and what a group must never do |
 //! | [`timeline`] | what happened, for people |
 
+pub mod cluster;
 pub mod network;
 pub mod random;
 pub mod router;

@@ -160,7 +160,7 @@ impl Router {
     pub(crate) fn judge(&mut self, local: Instant, change: &Transition) -> Option<String> {
         let fresh = Wait { since: local, resigned: false, interval: self.settings.advert_interval.duration() };
         match (change.from, change.to, &change.cause) {
-            (_, State::Master, Cause::MasterDown | Cause::MasterResigned) => {
+            (_, State::Master, Cause::MasterDown | Cause::MasterResigned | Cause::Group) => {
                 let waited = local.since(self.wait.since);
                 let needed = self.least_wait();
                 let early = (waited < needed).then(|| format!("claimed after {waited:?}, {needed:?} was the least"));

@@ -5,9 +5,9 @@ use crate::sim::random::Random;
 use crate::sim::router::{Clock, Router};
 use crate::sim::timeline::Timeline;
 use crate::sim::world::{Trouble, Violation, World};
-use crate::types::{CentiSecs, Family, Instant, IpPrefix, Priority, Version, Vrid};
+use crate::types::{CentiSecs, Family, Instant, Priority, Version, Vrid};
 use crate::vrrp::event::{Fault, State};
-use crate::vrrp::settings::{Announce, Preempt, Settings, Transport, VirtualAddress, WantedState};
+use crate::vrrp::settings::{Preempt, Settings, WantedState};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -27,53 +27,7 @@ pub fn settings(version: Version, family: Family) -> Settings {
         Family::V4 => (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18)), IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))),
         Family::V6 => (IpAddr::V6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12)), IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1))),
     };
-    Settings {
-        name: "VI_1".to_owned(),
-        interface: Some("eth0".to_owned()),
-        vrid: VRID,
-        version,
-        family,
-        wanted: WantedState::Backup,
-        priority: Priority::DEFAULT,
-        advert_interval: CentiSecs::SECOND,
-        preempt: Preempt::AtOnce,
-        down_timer_adverts: 3,
-        auth: None,
-        transport: Transport::Multicast { group, source: None },
-        addresses: vec![VirtualAddress {
-            prefix: IpPrefix::host(address),
-            device: None,
-            scope: 0,
-            label: None,
-            broadcast: None,
-            peer: None,
-            preferred_lifetime: None,
-            flags: 0,
-            no_track: false,
-        }],
-        excluded: Vec::new(),
-        accept: true,
-        strict: false,
-        promote_secondaries: false,
-        announce: Announce::default(),
-        track_interfaces: Vec::new(),
-        dont_track_primary: false,
-        track_src_ip: false,
-        skip_check_adv_addr: false,
-        check_unicast_src: false,
-        lower_prio_no_advert: false,
-        higher_prio_send_advert: false,
-        owner_ignore_adverts: false,
-        v3_checksum_as_v2: false,
-        kernel_rx_buf_size: None,
-        config_fault: None,
-        log_unknown_vrids: false,
-        track_scripts: Vec::new(),
-        track_files: Vec::new(),
-        track_processes: Vec::new(),
-        sync_group: None,
-        notify: None,
-    }
+    Settings::plain(VRID, version, group, address)
 }
 
 /// The address of a router that drew `number`.

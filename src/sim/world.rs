@@ -131,18 +131,21 @@ impl World {
     pub fn run(&mut self, span: Duration) -> Result<(), Violation> {
         let end = self.now + span;
         while let Some(next) = self.next_time().filter(|next| *next <= end) {
-            self.now = self.now.max(next);
-            self.step();
-            self.look_around();
-            if let Some(violation) = self.violation.take() {
-                return Err(violation);
-            }
+            self.advance(next)?;
         }
         self.now = end;
         Ok(())
     }
 
-    fn next_time(&mut self) -> Option<Instant> {
+    /// Does what is due at `next`, if anything.
+    pub(super) fn advance(&mut self, next: Instant) -> Result<(), Violation> {
+        self.now = self.now.max(next);
+        self.step();
+        self.look_around();
+        self.violation.take().map_or(Ok(()), Err)
+    }
+
+    pub(super) fn next_time(&mut self) -> Option<Instant> {
         let mut next = self.troubles.keys().next().map(|(at, _)| *at);
         let mut sooner = |at: Option<Instant>| next = [next, at].into_iter().flatten().min();
         sooner(self.network.next_arrival());
@@ -209,7 +212,7 @@ impl World {
     }
 
     /// Tells a router's machine, and does what it wants done.
-    fn tell(&mut self, id: RouterId, event: Event) {
+    pub(super) fn tell(&mut self, id: RouterId, event: Event) {
         let Some(router) = self.routers.get_mut(id) else { return };
         let local = router.clock.shows(self.now);
         let Some(instance) = &mut router.instance else { return };

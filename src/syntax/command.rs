@@ -70,7 +70,7 @@ pub fn of_words(words: &[String], inline: Inline) -> Result<Command, CommandErro
 }
 
 /// First pass: words by blanks and quotes; the quotes go, the backslashes stay.
-fn group(text: &str) -> Result<Vec<String>, CommandError> {
+pub(crate) fn group(text: &str) -> Result<Vec<String>, CommandError> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote: Option<(char, usize)> = None;

@@ -1,5 +1,6 @@
 //! `include` lines: which files, and what it means when there are none (keepalived.conf(5), "include_check").
 
+use super::source::Span;
 use super::suggest;
 use std::path::{Path, PathBuf};
 
@@ -65,16 +66,43 @@ pub(super) fn include_check(content: &str) -> Option<&str> {
 
 /// The checks and the pattern of an include line.
 pub(super) fn include(content: &str) -> Option<(Checks, &str)> {
-    let rest = content.strip_prefix("include")?;
-    let (letter, rest) = match rest.chars().next()? {
-        letter @ ('r' | 'm' | 'w' | 'b' | 'a') => (letter, rest.get(1..)?),
-        _ => (' ', rest),
-    };
-    let pattern = rest.strip_prefix(|c: char| c.is_ascii_whitespace())?.trim();
+    // What follows another word may be long.
+    if !content.starts_with("include") {
+        return None;
+    }
+    let (keyword, pattern) = content.split_once(|c: char| c.is_ascii_whitespace())?;
+    let checks = strictness(keyword)?;
+    let pattern = pattern.trim();
     let pattern = pattern.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(pattern);
-    let (matched, wildcard) = (matches!(letter, 'm' | 'w' | 'a'), matches!(letter, 'w' | 'a'));
-    let checks = Checks { readable: letter != ' ', matched, wildcard, brace: matches!(letter, 'b' | 'a') };
     (!pattern.is_empty()).then_some((checks, pattern))
+}
+
+/// How strict an include of that keyword is; `None`: it is none of the six.
+pub(super) fn strictness(keyword: &str) -> Option<Checks> {
+    let letter = match keyword.strip_prefix("include")? {
+        "" => ' ',
+        "r" => 'r',
+        "m" => 'm',
+        "w" => 'w',
+        "b" => 'b',
+        "a" => 'a',
+        _ => return None,
+    };
+    let (matched, wildcard) = (matches!(letter, 'm' | 'w' | 'a'), matches!(letter, 'w' | 'a'));
+    Some(Checks { readable: letter != ' ', matched, wildcard, brace: matches!(letter, 'b' | 'a') })
+}
+
+/// An include that was followed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Included {
+    /// Where it stands: its line, or in TOML its value.
+    pub span: Span,
+    /// `include`, `includer` and so on.
+    pub keyword: String,
+    /// What it names, substitutions made.
+    pub pattern: String,
+    /// The files that were read for it, by their numbers.
+    pub files: Vec<u32>,
 }
 
 /// `a{b,c}d` is `abd` and `acd`, as in glob(3) with `GLOB_BRACE`; nothing else nests deeper than a few levels in practice.

@@ -145,6 +145,11 @@ impl<B> Keyword<B> {
         Self { renamed: Some(to), ..self }
     }
 
+    /// Whether it is `[BOOL]`: on or off, alone on.
+    pub fn is_switch(&self) -> bool {
+        self.args.starts_with("[on|off")
+    }
+
     /// What its numbers count, when they count something: `s`.
     pub fn unit(&self) -> Option<&'static str> {
         let units = [("MILLISECONDS", "ms"), ("MICROSECONDS", "µs"), ("SECONDS", "s"), ("BYTES", "bytes")];

@@ -9,8 +9,10 @@
 pub mod command;
 mod define;
 pub mod diagnostic;
+pub mod gather;
 mod include;
 pub mod keyword;
+pub mod layout;
 pub mod lex;
 pub mod parse;
 pub mod preprocess;
@@ -21,6 +23,7 @@ pub mod toml;
 pub mod tree;
 
 pub(crate) use include::CHECKS as INCLUDE_CHECKS;
+pub use include::Included;
 
 pub use diagnostic::{Complaint, Complaints, Diagnostic, Report, Severity, Verdict};
 pub use keyword::{Keyword, Shape};

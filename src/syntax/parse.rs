@@ -20,7 +20,7 @@ pub fn parse<'s, B>(text: &'s Text, root: Table<B>, complaints: &mut Complaints)
 
 /// The same, one keyword of the root after the other: thousands of blocks need not be held at once.
 pub fn parse_each<'s, B>(text: &'s Text, root: Table<B>, complaints: &mut Complaints, mut take: impl FnMut(Item<'s, B>)) {
-    let mut parser = Parser { lexer: Lexer::new(text), complaints, root, path: Vec::new(), strays: Vec::new() };
+    let mut parser = Parser { lexer: Lexer::new(text), complaints, root, path: Vec::new(), strays: Vec::new(), closed: None };
     while let Some(token) = parser.lexer.next(parser.complaints) {
         match token {
             Token::Words(words, raw) => parser.item(root, words, raw).into_iter().for_each(&mut take),
@@ -43,6 +43,8 @@ struct Parser<'s, 'c, B: 'static> {
     path: Vec<Open<'s>>,
     /// Words before a `{` that belongs to no block and whose `}` has not come: the original counts on without them.
     strays: Vec<String>,
+    /// The `}` of the block that was read last.
+    closed: Option<Span>,
 }
 
 impl<'s, B> Parser<'s, '_, B> {
@@ -53,9 +55,13 @@ impl<'s, B> Parser<'s, '_, B> {
             match self.lexer.next(self.complaints) {
                 Some(Token::Words(words, raw)) => items.extend(self.item(table, words, raw)),
                 Some(Token::Open(span)) => self.stray(span),
-                Some(Token::Close(_)) => return items,
+                Some(Token::Close(span)) => {
+                    self.closed = Some(span);
+                    return items;
+                }
                 None => {
                     self.unclosed();
+                    self.closed = None;
                     return items;
                 }
             }
@@ -69,7 +75,8 @@ impl<'s, B> Parser<'s, '_, B> {
             self.unknown(table, &word);
             return None;
         };
-        let mut item = Item { word, row: Some(row), args: words.collect(), raw: Raw(Some(raw)), children: Vec::new() };
+        let at = word.span;
+        let mut item = Item { word, row: Some(row), args: words.collect(), raw: Raw(Some(raw)), children: Vec::new(), at, close: None };
         // As in the original: a line whose quote does not end is left out, which has been said. (Without a word it stops there, as ever,
         // but script values have a reader of their own.)
         let lacks = item.args.len() < usize::from(row.min);
@@ -85,6 +92,7 @@ impl<'s, B> Parser<'s, '_, B> {
             Shape::List => {
                 self.open(&item);
                 item.children = self.list(&item);
+                item.close = self.closed;
             }
             Shape::Block(table) => {
                 self.open(&item);
@@ -92,6 +100,7 @@ impl<'s, B> Parser<'s, '_, B> {
                     self.path.push(Open { word: item.word.clone(), name: item.args.first().cloned() });
                     item.children = self.items(table);
                     self.path.pop();
+                    item.close = self.closed;
                 }
             }
         }
@@ -116,19 +125,25 @@ impl<'s, B> Parser<'s, '_, B> {
                 Some(Token::Words(words, raw)) => {
                     let mut words = words.into_iter();
                     lines.extend(words.next().map(|word| Item {
+                        at: word.span,
                         word,
                         row: None,
                         args: words.collect(),
                         raw: Raw(Some(raw)),
                         children: Vec::new(),
+                        close: None,
                     }));
                 }
                 Some(Token::Open(span)) => {
                     let message = format!("Unexpected '{{' in '{}'", &*item.word);
                     self.complaints.push(Complaint::error(span, message).expected(usage(item)).rule("braces"));
                 }
-                Some(Token::Close(_)) => return lines,
+                Some(Token::Close(span)) => {
+                    self.closed = Some(span);
+                    return lines;
+                }
                 None => {
+                    self.closed = None;
                     let message = format!("Missing '}}' of '{}'", &*item.word);
                     self.complaints
                         .push(Complaint::error(item.word.span, message).help("the file ends before it".to_owned()).rule("braces"));

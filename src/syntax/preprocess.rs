@@ -2,7 +2,7 @@
 
 use super::define::{self, Definitions, Predefined, Substituted};
 use super::diagnostic::{Complaint, Complaints, Verdict};
-use super::include::{Checks, braces, chain, include, include_check, normal};
+use super::include::{Checks, Included, braces, chain, include, include_check, normal};
 use super::lex::{content_end, pieces};
 use super::source::{Origin, Sources, Span};
 use super::{Files, sequence};
@@ -46,6 +46,8 @@ pub struct Text {
     pub sources: Sources,
     /// Their lines, in reading order.
     pub lines: Vec<Line>,
+    /// The includes, in reading order.
+    pub includes: Vec<Included>,
 }
 
 impl Text {
@@ -229,7 +231,9 @@ impl Reader<'_> {
         let mut start = 0;
         while let Some(rest) = content.get(start..).filter(|rest| !rest.is_empty()) {
             if let Some((checks, pattern)) = include(rest) {
-                self.include(checks.and(self.checks), pattern, span, directory);
+                let keyword = rest.split_ascii_whitespace().next().unwrap_or_default().to_owned();
+                let included = Included { span, keyword, pattern: pattern.to_owned(), files: Vec::new() };
+                self.include(checks.and(self.checks), included, directory);
                 return;
             }
             let length = pieces(rest);
@@ -362,8 +366,11 @@ impl Reader<'_> {
         before.into_iter().for_each(|(name, value)| self.definitions.restore(&name, value));
     }
 
-    fn include(&mut self, checks: Checks, pattern: &str, span: Span, directory: &Path) {
+    fn include(&mut self, checks: Checks, included: Included, directory: &Path) {
         let mut opened = 0;
+        let (index, span, pattern) = (self.text.includes.len(), included.span, included.pattern.clone());
+        let pattern = pattern.as_str();
+        self.text.includes.push(included);
         if pattern.len() > PATTERN {
             let message = format!("a path of {} bytes is left out (at most {PATTERN})", pattern.len());
             self.complaints.push(Complaint::error(span, message));
@@ -379,7 +386,13 @@ impl Reader<'_> {
             let found = if wild { self.files.glob(&path.to_string_lossy()) } else { vec![path] };
             let before = opened;
             for path in found {
+                let number = self.text.sources.iter().count();
                 opened += usize::from(self.include_file(path, span, wild, checks));
+                if self.text.sources.iter().count() > number
+                    && let Some(included) = self.text.includes.get_mut(index)
+                {
+                    included.files.extend(u32::try_from(number));
+                }
             }
             if opened == before && checks.brace && alternative != pattern {
                 self.missing(&alternative, span, true);

@@ -1,9 +1,11 @@
 //! TOML with the same keywords, into the same `Tree`.
 //!
 //! Blocks are tables, named blocks tables in a table (`[vrrp_instance.VI_1]`), lists arrays of strings (one string a line), a
-//! keyword with several words an array, a flag `true`.
+//! keyword with several words an array, a flag `true`. What stands where in a file does not matter to TOML, but is kept: an `include`
+//! is read where it stands.
 
 use super::diagnostic::{self, Complaint, Complaints};
+use super::include;
 use super::keyword::{self, Keyword, Shape, Table};
 use super::parse::check_count;
 use super::source::{Sources, Span};
@@ -24,22 +26,38 @@ pub fn parse<'s, B>(sources: &'s Sources, file: u32, root: Table<B>, complaints:
     Tree { items: parser.items(root, table.into_inner()) }
 }
 
-/// What the root's `include` names: other TOML files.
-pub fn includes(sources: &Sources, file: u32) -> Vec<(String, Span)> {
+/// What the root's includes name: each with its place, keyword and pattern.
+pub fn includes(sources: &Sources, file: u32) -> Vec<(Span, String, String)> {
     let (table, _) = DeTable::parse_recoverable(sources.text(file));
-    let named = in_order(table.into_inner()).into_iter().filter(|(key, _)| key.get_ref() == INCLUDE).map(|(_, value)| value);
-    let each = named.flat_map(|value| match value.get_ref() {
-        DeValue::Array(_) => match value.into_inner() {
-            DeValue::Array(array) => array.into_iter().collect(),
-            _ => Vec::new(),
-        },
-        _ => vec![value],
-    });
-    each.filter_map(|value| Some((value.get_ref().as_str()?.to_owned(), span(file, value.span())))).collect()
+    let mut found = Vec::new();
+    for (key, value) in in_order(table.into_inner()) {
+        if include::strictness(key.get_ref()).is_some() {
+            named(file, key.get_ref(), &value, span(file, value.span()), &mut found);
+        }
+    }
+    found.sort_by_key(|(place, ..)| place.start);
+    found
 }
 
-/// The root's key that names further files.
-const INCLUDE: &str = "include";
+/// A pattern, several of them, or tables that hold them: `[[include]]`, `file = "…"`.
+fn named(file: u32, keyword: &str, value: &Spanned<DeValue<'_>>, place: Span, found: &mut Vec<(Span, String, String)>) {
+    match value.get_ref() {
+        DeValue::String(pattern) => found.push((place, keyword.to_owned(), pattern.to_string())),
+        DeValue::Array(array) => array.iter().for_each(|value| named(file, keyword, value, span(file, value.span()), found)),
+        DeValue::Table(table) => {
+            if let Some(value) = table.get(FILE) {
+                let mut inner = Vec::new();
+                named(file, keyword, value, place, &mut inner);
+                // However many it names, they are read where the table begins.
+                found.extend(inner.into_iter().map(|(_, keyword, pattern)| (place, keyword, pattern)));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// What an include's table holds.
+const FILE: &str = "file";
 
 fn span(file: u32, range: std::ops::Range<usize>) -> Span {
     let at = |offset: usize| u32::try_from(offset).unwrap_or(u32::MAX);
@@ -61,11 +79,30 @@ impl<'s, B> Parser<'s, '_, B> {
             let word = Word { span: span(self.file, key.span()), text: key.into_inner() };
             match keyword::find(table, &word) {
                 Some(row) => self.keyword(row, &word, value, &mut items),
-                None if self.path.is_empty() && word.text == INCLUDE => {}
+                None if self.path.is_empty() && include::strictness(&word).is_some() => self.check_include(&value),
                 None => self.unknown(table, &word),
             }
         }
+        // Tables of one kind need not stand together: what comes first in the file comes first.
+        items.sort_by_key(|item| item.at.start);
         items
+    }
+
+    /// What cannot name a file is said; the others have been followed already.
+    fn check_include(&mut self, value: &Spanned<DeValue<'s>>) {
+        let good = match value.get_ref() {
+            DeValue::String(_) => true,
+            DeValue::Array(array) => return array.iter().for_each(|value| self.check_include(value)),
+            DeValue::Table(table) => {
+                table.len() == 1 && table.get(FILE).is_some_and(|value| matches!(value.get_ref(), DeValue::String(_) | DeValue::Array(_)))
+            }
+            _ => false,
+        };
+        if !good {
+            let complaint = Complaint::error(span(self.file, value.span()), "this names no file to include");
+            self.complaints
+                .push(complaint.expected("'include = \"FILE\"', or a table '[[include]]' with 'file = \"FILE\"' to read it there"));
+        }
     }
 
     fn keyword(&mut self, row: &'static Keyword<B>, word: &Word<'s>, value: Spanned<DeValue<'s>>, items: &mut Vec<Item<'s, B>>) {
@@ -73,14 +110,20 @@ impl<'s, B> Parser<'s, '_, B> {
         match (&row.shape, value.into_inner()) {
             (Shape::Line, DeValue::Boolean(on)) if row.max == 0 => {
                 if on {
-                    self.push(row, word, Vec::new(), Vec::new(), items);
+                    self.push(row, word, Vec::new(), Vec::new(), (place, None), items);
+                }
+            }
+            // A keyword whose words may all be left out, alone.
+            (Shape::Line, DeValue::Boolean(on)) if row.min == 0 && !row.is_switch() => {
+                if on {
+                    self.push(row, word, Vec::new(), Vec::new(), (place, None), items);
                 }
             }
             // Several words, or several lines of one word each.
             (Shape::Line, DeValue::Array(array)) => {
                 if row.max > 1 && !array.iter().any(|value| value.get_ref().is_array()) {
                     let args = self.row(array);
-                    self.push(row, word, args, Vec::new(), items);
+                    self.push(row, word, args, Vec::new(), (place, None), items);
                 } else {
                     array.into_iter().for_each(|value| self.keyword(row, word, value, items));
                 }
@@ -88,21 +131,22 @@ impl<'s, B> Parser<'s, '_, B> {
             (Shape::Line, DeValue::Table(_)) => self.wrong(row, place, "a table"),
             (Shape::Line, value) => {
                 let args = self.words(value, place, row.max > 1 && !row.args.contains("SCRIPT"));
-                self.push(row, word, args, Vec::new(), items);
+                self.push(row, word, args, Vec::new(), (place, None), items);
             }
             (Shape::List, DeValue::Table(names)) if row.max > 0 => {
                 for (name, value) in in_order(names) {
                     let place = span(self.file, value.span());
+                    let at = span(self.file, name.span());
                     let args = self.name(row, name);
                     let lines = self.lines(row, value.into_inner(), place);
-                    self.push(row, word, args, lines, items);
+                    self.push(row, word, args, lines, (at, Some(end_of(place))), items);
                 }
             }
             (Shape::List, value) => {
                 let lines = self.lines(row, value, place);
-                self.push(row, word, Vec::new(), lines, items);
+                self.push(row, word, Vec::new(), lines, (word.span, Some(end_of(place))), items);
             }
-            (Shape::Block(table), DeValue::Table(keys)) if row.max == 0 => self.block(row, table, word, Vec::new(), keys, items),
+            (Shape::Block(table), DeValue::Table(keys)) if row.max == 0 => self.block(row, table, word, Vec::new(), keys, place, items),
             (Shape::Block(table), DeValue::Table(names)) => {
                 for (name, value) in in_order(names) {
                     let place = span(self.file, value.span());
@@ -127,12 +171,12 @@ impl<'s, B> Parser<'s, '_, B> {
         items: &mut Vec<Item<'s, B>>,
     ) {
         match value {
-            DeValue::Table(keys) => self.block(row, table, word, args, keys, items),
+            DeValue::Table(keys) => self.block(row, table, word, args, keys, place, items),
             DeValue::Array(array) => {
                 for value in array {
                     let place = span(self.file, value.span());
                     match value.into_inner() {
-                        DeValue::Table(keys) => self.block(row, table, word, args.clone(), keys, items),
+                        DeValue::Table(keys) => self.block(row, table, word, args.clone(), keys, place, items),
                         other => self.wrong(row, place, other.type_str()),
                     }
                 }
@@ -141,6 +185,7 @@ impl<'s, B> Parser<'s, '_, B> {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "a block is all of these, and nothing else needs them together")]
     fn block(
         &mut self,
         row: &'static Keyword<B>,
@@ -148,12 +193,13 @@ impl<'s, B> Parser<'s, '_, B> {
         word: &Word<'s>,
         args: Vec<Word<'s>>,
         keys: DeTable<'s>,
+        place: Span,
         items: &mut Vec<Item<'s, B>>,
     ) {
         self.path.push(row.name);
         let children = self.items(table, keys);
         self.path.pop();
-        self.push(row, word, args, children, items);
+        self.push(row, word, args, children, (place, None), items);
     }
 
     fn push(
@@ -162,9 +208,10 @@ impl<'s, B> Parser<'s, '_, B> {
         word: &Word<'s>,
         args: Vec<Word<'s>>,
         children: Vec<Item<'s, B>>,
+        (at, close): (Span, Option<Span>),
         items: &mut Vec<Item<'s, B>>,
     ) {
-        let item = Item { word: word.clone(), row: Some(row), args, raw: Raw(None), children };
+        let item = Item { word: word.clone(), row: Some(row), args, raw: Raw(None), children, at, close };
         if check_count(row, &item, self.complaints) {
             items.push(item);
         }
@@ -186,12 +233,12 @@ impl<'s, B> Parser<'s, '_, B> {
             }
             one => {
                 let words = self.words(one, place, true);
-                return line(words).into_iter().collect();
+                return line(words, place).into_iter().collect();
             }
         };
         let lines = values.into_iter().filter_map(|value| {
             let place = span(self.file, value.span());
-            line(self.words(value.into_inner(), place, true))
+            line(self.words(value.into_inner(), place, true), place)
         });
         lines.collect()
     }
@@ -263,9 +310,15 @@ impl<'s, B> Parser<'s, '_, B> {
     }
 }
 
-fn line<'s, B>(words: Vec<Word<'s>>) -> Option<Item<'s, B>> {
+fn line<'s, B>(words: Vec<Word<'s>>, at: Span) -> Option<Item<'s, B>> {
     let mut words = words.into_iter();
-    words.next().map(|word| Item { word, row: None, args: words.collect(), raw: Raw(None), children: Vec::new() })
+    let word = words.next()?;
+    Some(Item { word, row: None, args: words.collect(), raw: Raw(None), children: Vec::new(), at, close: None })
+}
+
+/// The last byte of a value: the `]` of an array.
+const fn end_of(value: Span) -> Span {
+    Span { start: value.end.saturating_sub(1), ..value }
 }
 
 /// As they were written: the map sorts by name.

@@ -58,6 +58,10 @@ pub struct Item<'s, B: 'static> {
     pub raw: Raw<'s>,
     /// What stands in its braces.
     pub children: Vec<Self>,
+    /// Where it begins: its keyword, in TOML also its table's header or its value's place in an array.
+    pub at: Span,
+    /// Its `}`, or the `]` of a TOML array; `None` for what has none, or not where it is looked for.
+    pub close: Option<Span>,
 }
 
 impl<'s, B> Item<'s, B> {

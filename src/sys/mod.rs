@@ -3,7 +3,9 @@
 pub mod calendar;
 pub mod clock;
 pub mod host;
+pub mod linkbeat;
 pub mod log;
+pub mod names;
 pub mod netns;
 pub mod pidfile;
 pub mod privileges;

@@ -140,32 +140,14 @@ mod tests {
     use super::*;
 
     /// A folder of the test's own, gone with it.
-    struct Folder(PathBuf);
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    impl std::ops::Deref for Folder {
-        type Target = Path;
-        fn deref(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    fn folder(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("keepalived-pidfile-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).unwrap();
-        Folder(path)
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
     }
 
     #[test]
     fn a_second_holder_is_told_who_the_first_is() {
-        let folder = folder("second");
-        let path = folder.join("k.pid");
+        let folder = folder();
+        let path = folder.path().join("k.pid");
         let first = PidFile::lock(&path).unwrap();
         first.write(4711).unwrap();
         let error = PidFile::lock(&path).unwrap_err().to_string();
@@ -177,8 +159,8 @@ mod tests {
 
     #[test]
     fn leftovers_are_no_obstacle_and_nothing_of_them_stays() {
-        let folder = folder("stale");
-        let path = folder.join("k.pid");
+        let folder = folder();
+        let path = folder.path().join("k.pid");
         fs::write(&path, "garbage of a former life, longer than a number\n").unwrap();
         let file = PidFile::lock(&path).unwrap();
         file.write(12).unwrap();
@@ -188,18 +170,18 @@ mod tests {
 
     #[test]
     fn a_link_is_not_followed() {
-        let folder = folder("link");
-        let target = folder.join("precious");
+        let folder = folder();
+        let target = folder.path().join("precious");
         fs::write(&target, "precious").unwrap();
-        std::os::unix::fs::symlink(&target, folder.join("k.pid")).unwrap();
-        assert!(matches!(PidFile::lock(&folder.join("k.pid")), Err(PidFileError::NotRegular { .. })));
+        std::os::unix::fs::symlink(&target, folder.path().join("k.pid")).unwrap();
+        assert!(matches!(PidFile::lock(&folder.path().join("k.pid")), Err(PidFileError::NotRegular { .. })));
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     }
 
     #[test]
     fn what_we_leave_stays_as_it_was() {
-        let folder = folder("leave");
-        let path = folder.join("k.pid");
+        let folder = folder();
+        let path = folder.path().join("k.pid");
         fs::write(&path, "4711\n").unwrap();
         let file = PidFile::lock(&path).unwrap();
         assert_eq!(file.former_owner(), Some(4711));
@@ -209,8 +191,8 @@ mod tests {
 
     #[test]
     fn another_ones_file_is_not_removed() {
-        let folder = folder("other");
-        let path = folder.join("k.pid");
+        let folder = folder();
+        let path = folder.path().join("k.pid");
         let ours = PidFile::lock(&path).unwrap();
         fs::remove_file(&path).unwrap();
         fs::write(&path, "99\n").unwrap();

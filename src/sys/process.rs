@@ -224,6 +224,15 @@ pub fn is_alive_as(pid: u32, name: &str) -> bool {
     alive && std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.starts_with(name))
 }
 
+/// When a process started, in clock ticks since the machine did: with its number, this is it and no later one of the same number.
+pub fn start_of(pid: u32) -> Option<u64> {
+    parse_start(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse_start(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
 /// Fields after the name, which stands in parentheses and may hold anything: state is the third, user and system time the 14th and 15th.
 fn parse_activity(stat: &str) -> Option<Activity> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
@@ -242,6 +251,7 @@ mod tests {
         let stat = "7 (k) R 1 (x) S 1 7 7 0 -1 4194560 100 0 0 0 42 8 0 0 20 0 1 0 5000 1000 50";
         assert_eq!(parse_activity(stat), Some(Activity { state: 'S', ticks: 50 }));
         assert_eq!(parse_activity("7 (k"), None);
+        assert_eq!(parse_start(stat), Some(5000));
     }
 
     #[test]

@@ -22,7 +22,15 @@ pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
 /// # Errors
 /// As `write_private`.
 pub fn write_as(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let temporary = write_temporary(path, text)?;
+    write_bytes(path, text.as_bytes(), mode)
+}
+
+/// The same for what is no text.
+///
+/// # Errors
+/// As `write_private`.
+pub fn write_bytes(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let temporary = write_temporary(path, bytes)?;
     if mode != 0o600 {
         fs::set_permissions(&temporary, fs::Permissions::from_mode(mode))?;
     }
@@ -31,7 +39,7 @@ pub fn write_as(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     })
 }
 
-fn write_temporary(path: &Path, text: &str) -> io::Result<PathBuf> {
+fn write_temporary(path: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     for attempt in 0..ATTEMPTS {
         let mut hidden = std::ffi::OsString::from(".");
@@ -41,7 +49,7 @@ fn write_temporary(path: &Path, text: &str) -> io::Result<PathBuf> {
         let flags = libc::O_NOFOLLOW | libc::O_CLOEXEC;
         match OpenOptions::new().write(true).create_new(true).mode(0o600).custom_flags(flags).open(&temporary) {
             Ok(mut file) => {
-                return file.write_all(text.as_bytes()).map(|()| temporary.clone()).inspect_err(|_| {
+                return file.write_all(bytes).map(|()| temporary.clone()).inspect_err(|_| {
                     let _ = fs::remove_file(&temporary);
                 });
             }
@@ -66,32 +74,14 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     /// A folder of the test's own, gone with it.
-    struct Folder(PathBuf);
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    impl std::ops::Deref for Folder {
-        type Target = Path;
-        fn deref(&self) -> &Path {
-            &self.0
-        }
-    }
-
-    fn folder(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("keepalived-safefile-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).unwrap();
-        Folder(path)
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
     }
 
     #[test]
     fn a_link_is_replaced_not_followed() {
-        let folder = folder("link");
-        let (victim, path) = (folder.join("victim"), folder.join("keepalived.data"));
+        let folder = folder();
+        let (victim, path) = (folder.path().join("victim"), folder.path().join("keepalived.data"));
         fs::write(&victim, "precious").unwrap();
         symlink(&victim, &path).unwrap();
         write_private(&path, "state").unwrap();
@@ -101,8 +91,8 @@ mod tests {
 
     #[test]
     fn a_hard_link_loses_its_name_not_its_content() {
-        let folder = folder("hard");
-        let (victim, path) = (folder.join("victim"), folder.join("keepalived.data"));
+        let folder = folder();
+        let (victim, path) = (folder.path().join("victim"), folder.path().join("keepalived.data"));
         fs::write(&victim, "precious").unwrap();
         fs::hard_link(&victim, &path).unwrap();
         write_private(&path, "state").unwrap();
@@ -112,8 +102,8 @@ mod tests {
 
     #[test]
     fn nobody_else_reads_it_whatever_stood_there() {
-        let folder = folder("mode");
-        let path = folder.join("keepalived.data");
+        let folder = folder();
+        let path = folder.path().join("keepalived.data");
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
         write_private(&path, "state").unwrap();
@@ -122,19 +112,19 @@ mod tests {
 
     #[test]
     fn temporary_names_planted_beforehand_do_no_harm() {
-        let folder = folder("planted");
-        let victim = folder.join("victim");
+        let folder = folder();
+        let victim = folder.path().join("victim");
         fs::write(&victim, "precious").unwrap();
-        symlink(&victim, folder.join(format!(".k.data.{}.0", std::process::id()))).unwrap();
-        write_private(&folder.join("k.data"), "state").unwrap();
+        symlink(&victim, folder.path().join(format!(".k.data.{}.0", std::process::id()))).unwrap();
+        write_private(&folder.path().join("k.data"), "state").unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
     }
 
     #[test]
     fn a_folder_in_the_way_is_an_error_and_leaves_nothing_behind() {
-        let folder = folder("folder");
-        fs::create_dir(folder.join("k.data")).unwrap();
-        write_private(&folder.join("k.data"), "state").unwrap_err();
-        assert_eq!(fs::read_dir(&*folder).unwrap().count(), 1);
+        let folder = folder();
+        fs::create_dir(folder.path().join("k.data")).unwrap();
+        write_private(&folder.path().join("k.data"), "state").unwrap_err();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

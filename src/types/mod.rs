@@ -1,11 +1,15 @@
 //! Words every room uses: small types that carry a unit or a range, so that a bare number never has to.
 
 mod address;
+mod checksum;
 mod command;
+mod secret;
 mod time;
 
 pub use address::{Family, IpPrefix, MacAddr};
+pub use checksum::Sum;
 pub use command::{Command, Groups, ScriptOutcome, ScriptUser};
+pub use secret::Secret;
 pub use time::Instant;
 
 use serde::{Deserialize, Serialize};

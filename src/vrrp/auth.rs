@@ -16,7 +16,7 @@
 //! The value covers the IPv4 header with its changeable fields zero (keepalived leaves the TTL of 255 in for multicast), this
 //! header with the value zero, and the advert.
 
-use crate::vrrp::checksum::VRRP_PROTOCOL;
+use crate::vrrp::packet::VRRP_PROTOCOL;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use std::net::{IpAddr, Ipv4Addr};

@@ -25,12 +25,13 @@
 //! +---------------------------------------------------------------+
 //! ```
 
-use crate::types::{Family, Version, Vrid};
+use crate::types::{Family, Sum, Version, Vrid};
 use crate::vrrp::auth;
-use crate::vrrp::checksum::{Sum, VRRP_PROTOCOL};
 use crate::vrrp::settings::{Auth, Settings};
 use std::net::IpAddr;
 
+/// IP protocol number of VRRP.
+pub const VRRP_PROTOCOL: u8 = 112;
 /// The only type there is (RFC 9568 §5.2.2).
 pub const ADVERTISEMENT: u8 = 1;
 /// Fixed part of both versions, bytes.
@@ -194,7 +195,7 @@ fn emit_pdu(bytes: &mut Vec<u8>, settings: &Settings, priority: u8, source: IpAd
     let advert = bytes.get(start..).unwrap_or_default();
     let mut sum = Sum::default();
     if has_pseudo_header(settings) {
-        sum = sum.with_pseudo_header(source, destination, advert.len());
+        sum = sum.with_pseudo_header(VRRP_PROTOCOL, source, destination, advert.len());
     }
     let checksum = sum.with(advert).finish().to_be_bytes();
     if let Some(field) = bytes.get_mut(start + 6..start + 8) {
@@ -239,7 +240,7 @@ mod tests {
         let bytes = emit(&settings, 254, source, group, None);
         assert_eq!(bytes[..6], [0x31, 51, 254, 1, 0x0f, 0xff]);
         assert_eq!(bytes.len(), 12);
-        assert_eq!(Sum::default().with_pseudo_header(source, group, 12).with(&bytes).finish(), 0);
+        assert_eq!(Sum::default().with_pseudo_header(VRRP_PROTOCOL, source, group, 12).with(&bytes).finish(), 0);
         settings.v3_checksum_as_v2 = true;
         let bytes = emit(&settings, 254, source, group, None);
         assert_eq!(Sum::default().with(&bytes).finish(), 0);

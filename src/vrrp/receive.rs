@@ -1,11 +1,10 @@
 //! Which datagrams count: keepalived's checks in keepalived's order; the first that fails drops, and what is dropped changes nothing.
 
-use crate::types::{CentiSecs, Family, Version};
+use crate::types::{CentiSecs, Family, Sum, Version};
 use crate::vrrp::auth;
-use crate::vrrp::checksum::{Sum, VRRP_PROTOCOL};
 use crate::vrrp::discard::{Discard, Remark};
 use crate::vrrp::event::{Advert, State};
-use crate::vrrp::packet::{self, Pdu};
+use crate::vrrp::packet::{self, Pdu, VRRP_PROTOCOL};
 use crate::vrrp::settings::{Auth, Settings, Transport};
 use crate::vrrp::stats::Stats;
 use std::net::IpAddr;
@@ -227,7 +226,7 @@ fn check_interval(settings: &Settings, context: Context, pdu: Pdu<'_>, remarks: 
 fn check_checksum(settings: &Settings, datagram: &Datagram<'_>, advert: &[u8], remarks: &mut Vec<Remark>) -> Result<(), Discard> {
     let mut sum = Sum::default();
     if packet::has_pseudo_header(settings) {
-        sum = sum.with_pseudo_header(datagram.source, datagram.destination, advert.len());
+        sum = sum.with_pseudo_header(VRRP_PROTOCOL, datagram.source, datagram.destination, advert.len());
     }
     match sum.with(advert).finish() {
         0 => Ok(()),

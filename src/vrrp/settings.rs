@@ -89,6 +89,47 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// A block `VI_1` on eth0 that says nothing but its id and one address: keepalived's defaults for everything else.
+    pub fn plain(vrid: Vrid, version: Version, group: IpAddr, address: IpAddr) -> Self {
+        Self {
+            name: "VI_1".to_owned(),
+            interface: Some("eth0".to_owned()),
+            vrid,
+            version,
+            family: Family::of(&address),
+            wanted: WantedState::Backup,
+            priority: Priority::DEFAULT,
+            advert_interval: CentiSecs::SECOND,
+            preempt: Preempt::AtOnce,
+            down_timer_adverts: 3,
+            auth: None,
+            transport: Transport::Multicast { group, source: None },
+            addresses: vec![VirtualAddress::plain(IpPrefix::host(address))],
+            excluded: Vec::new(),
+            accept: true,
+            strict: false,
+            promote_secondaries: false,
+            announce: Announce::default(),
+            track_interfaces: Vec::new(),
+            dont_track_primary: false,
+            track_src_ip: false,
+            skip_check_adv_addr: false,
+            check_unicast_src: false,
+            lower_prio_no_advert: false,
+            higher_prio_send_advert: false,
+            owner_ignore_adverts: false,
+            v3_checksum_as_v2: false,
+            kernel_rx_buf_size: None,
+            config_fault: None,
+            log_unknown_vrids: false,
+            track_scripts: Vec::new(),
+            track_files: Vec::new(),
+            track_processes: Vec::new(),
+            sync_group: None,
+            notify: None,
+        }
+    }
+
     /// What makes it the same instance across a reload: not its name (keepalived matches by these).
     pub fn key(&self) -> InstanceKey {
         InstanceKey { vrid: self.vrid, family: self.family, interface: self.interface.clone(), transport: self.transport.key() }
@@ -236,6 +277,23 @@ pub struct VirtualAddress {
     pub flags: u32,
     /// `no_track`: do not put it back or go to FAULT when somebody deletes it.
     pub no_track: bool,
+}
+
+impl VirtualAddress {
+    /// A line with an address and nothing else; flags are the family's business (see there).
+    pub const fn plain(prefix: IpPrefix) -> Self {
+        Self {
+            prefix,
+            device: None,
+            scope: 0,
+            label: None,
+            broadcast: None,
+            peer: None,
+            preferred_lifetime: None,
+            flags: 0,
+            no_track: false,
+        }
+    }
 }
 
 /// Gratuitous ARP and unsolicited neighbour advertisement settings, global defaults filled in (all counts and times as keepalived.conf(5)).

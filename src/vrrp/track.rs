@@ -27,7 +27,7 @@ pub struct Tracked {
     pub name: String,
     /// The fault that it makes when its weight is 0.
     pub fault: Fault,
-    /// -253..=253; 0: a fault, not a sum.
+    /// -253..=253, of files and processes -254..=254; 0: a fault, not a sum.
     pub weight: i16,
     /// `reverse`: what it adds, it takes away, and the other way round.
     pub reverse: bool,
@@ -183,6 +183,7 @@ mod tests {
         assert_eq!(priority(&[tracked("load", -2, true, Reading::Value(10))]), 120);
         assert_eq!(priority(&[tracked("load", 1, false, Reading::Value(i64::MAX))]), 254);
         assert_eq!(sum_up(Priority::DEFAULT, &[tracked("load", -1, false, Reading::Value(254))]).faults.len(), 1);
+        assert_eq!(sum_up(Priority::DEFAULT, &[tracked("load", 254, false, Reading::Value(-1))]).faults.len(), 1);
         assert_eq!(sum_up(Priority::DEFAULT, &[tracked("load", 0, false, Reading::Value(1))]).faults.len(), 1);
         assert_eq!(sum_up(Priority::DEFAULT, &[tracked("load", 0, true, Reading::Value(1))]).faults.len(), 0);
         assert_eq!(sum_up(Priority::DEFAULT, &[tracked("load", 0, true, Reading::Value(0))]).faults.len(), 1);

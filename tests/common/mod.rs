@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 pub mod config;
+pub mod sink;
+pub mod vm;
 pub mod wire;
 
 pub use config::*;

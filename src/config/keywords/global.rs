@@ -1,7 +1,7 @@
 //! `global_defs`.
 
 use super::K;
-use crate::config::read::{Row, daemon, global as read, lvs, notify};
+use crate::config::read::{Row, daemon, global as read, lvs, mail, notify};
 
 /// Inside `global_defs`.
 pub(super) const GLOBAL: &[Row] = &[
@@ -18,14 +18,17 @@ pub(super) const GLOBAL: &[Row] = &[
         .renamed("checker_process_name")
         .act(daemon::checker_process_name),
     K::value("bfd_process_name", "NAME", "name of the BFD process").default("keepalived; keepalived_bfd with process_names"),
-    K::switch("use_symlink_paths", "keep symbolic links in script paths").default("off").since("2.3.2"),
-    K::switch("set_supplementary_groups", "scripts get the groups of their user").default("off").since("2.3.2"),
+    K::switch("use_symlink_paths", "keep symbolic links in script paths").default("off").since("2.3.2").act(daemon::use_symlink_paths),
+    K::switch("set_supplementary_groups", "scripts get the groups of their user")
+        .default("off")
+        .since("2.3.2")
+        .act(daemon::set_supplementary_groups),
     K::value("tmp_config_directory", "DIRECTORY", "where a copy of the configuration is kept")
         .once()
         .default("memory")
         .lenient()
         .act(read::nothing_to_do),
-    K::value("config_save_dir", "DIRECTORY", "where copies of configurations are saved").default("none"),
+    K::value("config_save_dir", "DIRECTORY", "where copies of configurations are saved").default("none").act(daemon::config_save_dir),
     K::values("umask", "0177 | IRUSR|IWGRP|…", 1, 255, "file mode creation mask").range("0..0777").default("0177").act(daemon::umask),
     K::value("random_seed", "NUMBER", "seed of ${_RANDOM}").range("0..4294967295").default("the time").act(daemon::random_seed),
     K::values("include_check", "[[+-]read|match|wildcard_match|brace_match …]", 0, 255, "what makes an include fail")
@@ -59,20 +62,34 @@ pub(super) const GLOBAL: &[Row] = &[
     K::value("iproute_usr_dir", "DIRECTORY", "where iproute2's names are").default("/usr/share/iproute2").lenient().since("2.3.2"),
     K::value("iproute_etc_dir", "DIRECTORY", "where iproute2's names are").default("/etc/iproute2").lenient().since("2.3.2"),
     // mail
-    K::list("notification_email", "ADDRESS …", "who gets mail").act(daemon::notification_email),
-    K::value("notification_email_from", "ADDRESS", "who sends mail")
-        .default("the user at the host")
-        .lenient()
-        .act(daemon::notification_email_from),
+    K::list("notification_email", "ADDRESS …", "who gets mail").act(mail::to),
+    K::value("notification_email_from", "ADDRESS", "who sends mail").default("the user at the host").lenient().act(mail::from),
     K::values("smtp_server", "HOST [PORT]", 1, 2, "the mail server")
         .range("PORT 1..65535")
-        .default("none: no mail; port 25")
-        .act(daemon::smtp_server),
-    K::values("smtp_helo_name", "[NAME]", 0, 1, "what we call ourselves").default("the host's name").act(daemon::smtp_helo_name),
-    K::value("smtp_connect_timeout", "SECONDS", "how long a connection may take")
-        .range("1..4294")
-        .default("30")
-        .act(daemon::smtp_connect_timeout),
+        .default("none: no mail; port 25 (587 with smtp_tls starttls, 465 with smtp_tls tls)")
+        .act(mail::server),
+    K::values("smtp_tls", "[off|starttls|tls]", 0, 1, "encrypt mail, and verify who the server is; alone it means starttls")
+        .default("off")
+        .lenient()
+        .since("keepalived-rs")
+        .act(mail::tls),
+    K::value("smtp_tls_ca", "FILE", "PEM file of the authorities that may sign the mail server's certificate")
+        .default("the system's authorities")
+        .lenient()
+        .since("keepalived-rs")
+        .act(mail::authority),
+    K::value("smtp_user", "NAME", "log in at the mail server (AUTH PLAIN or LOGIN), only with smtp_tls")
+        .default("none: no login")
+        .lenient()
+        .since("keepalived-rs")
+        .act(mail::user),
+    K::value("smtp_password_file", "FILE", "file whose first line is the password; not readable for everybody")
+        .default("none")
+        .lenient()
+        .since("keepalived-rs")
+        .act(mail::password_file),
+    K::values("smtp_helo_name", "[NAME]", 0, 1, "what we call ourselves").default("the host's name").act(mail::helo),
+    K::value("smtp_connect_timeout", "SECONDS", "how long a connection may take").range("1..4294").default("30").act(mail::timeout),
     K::switch("smtp_alert", "mail about everything").default("off, but on for real servers").act(notify::global_smtp_alert),
     K::switch("smtp_alert_vrrp", "mail about instances").default("what smtp_alert says").act(notify::global_smtp_alert_vrrp),
     K::switch("smtp_alert_checker", "mail about real servers").default("what smtp_alert says").act(notify::global_smtp_alert_checker),
@@ -260,8 +277,9 @@ pub(super) const GLOBAL: &[Row] = &[
     K::value("process_monitor_rcv_bufs", "BYTES", "receive buffer of process events")
         .range("1..2147483647")
         .default("the system's")
-        .lenient(),
-    K::switch("process_monitor_rcv_bufs_force", "beyond the system's limit").default("off"),
+        .lenient()
+        .act(daemon::process_buffer),
+    K::switch("process_monitor_rcv_bufs_force", "beyond the system's limit").default("off").act(read::nothing_to_do),
     // IPVS
     K::values("lvs_timeouts", "[tcp N] [tcpfin N] [udp N]", 1, 6, "IPVS timeouts")
         .range("0..2678400")

@@ -1,7 +1,7 @@
 //! `vrrp_instance` and `vrrp_sync_group`.
 
 use super::K;
-use crate::config::read::{Row, group, instance as read, lists, lvs, notify, watched};
+use crate::config::read::{Row, group, instance as read, links, lists, lvs, notify, watched};
 
 /// Inside `vrrp_instance`.
 pub(super) const INSTANCE: &[Row] = &[
@@ -58,7 +58,7 @@ pub(super) const INSTANCE: &[Row] = &[
     K::flag("use_vmac_addr", "VMACs for the addresses of other interfaces"),
     K::flag("vmac_xmit_base", "adverts from the interface, not the VMAC"),
     K::values("use_ipvlan", "[[name] IFNAME] [ADDRESS] [bridge|private|vepa]", 0, 6, "an ipvlan interface").default("none"),
-    K::flag("linkbeat_use_polling", "poll the link state"),
+    K::flag("linkbeat_use_polling", "poll the link state").act(links::poll_own),
     K::flag("dont_track_primary", "the own interface going down is no fault").act(read::dont_track_primary),
     K::switch("skip_check_adv_addr", "do not compare the addresses in the master's adverts")
         .default("vrrp_skip_check_adv_addr")

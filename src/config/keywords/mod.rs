@@ -6,8 +6,8 @@ mod lvs;
 mod trackers;
 
 use super::read::{
-    Reader, Row, daemon, garp as read_garp, global as read_global, group as read_group, instance as read_instance, lvs as read_lvs,
-    watched as read_watched,
+    Reader, Row, daemon, garp as read_garp, global as read_global, group as read_group, instance as read_instance, links as read_links,
+    lvs as read_lvs, watched as read_watched,
 };
 use crate::syntax::Keyword;
 use crate::syntax::keyword::Table;
@@ -34,15 +34,16 @@ const ROWS: &[Row] = &[
     K::list("static_routes", "ROUTE …", "routes of this host, whatever the state"),
     K::list("static_rules", "RULE …", "routing rules of this host, whatever the state"),
     K::block("garp_group", "interfaces that share a rate of gratuitous ARP", &[trackers::GARP_GROUP]).act(read_garp::block),
-    K::list("linkbeat_interfaces", "INTERFACE [MII|ETHTOOL|IOCTL] …", "interfaces whose link state is polled"),
-    K::list("interface_up_down_delays", "INTERFACE DOWN [UP] …", "how long a link must be down or up before it counts"),
+    K::list("linkbeat_interfaces", "INTERFACE [MII|ETHTOOL|IOCTL] …", "interfaces whose link state is polled").act(read_links::polled),
+    K::list("interface_up_down_delays", "INTERFACE DOWN [UP] …", "how long a link must be down or up before it counts")
+        .act(read_links::delays),
     K::named("virtual_server", "ADDRESS [PORT] | fwmark N | group NAME", 1, 2, "a balanced service", &[lvs::VIRTUAL_SERVER])
         .act(read_lvs::server::block),
     K::list("virtual_server_group", "ADDRESS[-LAST] [PORT] | fwmark N …", "addresses of a balanced service")
         .counted(1, 1)
         .act(read_lvs::server::group),
     K::block("SSL", "certificates of SSL_GET", &[lvs::SSL]).act(read_lvs::ssl),
-    K::flag("linkbeat_use_polling", "poll link states instead of listening to the kernel"),
+    K::flag("linkbeat_use_polling", "poll link states instead of listening to the kernel").act(read_links::poll_all),
     K::value("net_namespace", "NAME", "run in this network namespace")
         .default("the one it is started in")
         .lenient()

@@ -8,7 +8,7 @@ pub(super) const SCRIPT: &[Row] = &[
     K::values("script", "SCRIPT", 1, 255, "the command").default("required").lenient().act(watched::script),
     K::value("interval", "SECONDS", "time between runs").range("0.001..4294").default("1").act(watched::interval),
     K::value("timeout", "SECONDS", "a run that lasts longer has failed").range("0.001..4294").default("interval").act(watched::timeout),
-    K::values("weight", "-253..253 [reverse]", 1, 2, "added to the priority").default("0: failing is a fault").act(watched::weight),
+    K::values("weight", "-253..253 [reverse]", 1, 2, "added to the priority").default("0: failing is a fault").act(watched::script_weight),
     K::value("rise", "COUNT", "successes until it is up").range("1..4294967295").default("1").act(watched::rise),
     K::value("fall", "COUNT", "failures until it is down").range("1..4294967295").default("1").act(watched::fall),
     K::values("user", "USER [GROUP]", 1, 2, "who runs it").default("script_user").act(watched::user),

@@ -60,8 +60,8 @@ impl Places {
 
 /// Reads a configuration and holds every rule against it.
 pub fn lint(files: &dyn Files, main: &Path, options: &LoadOptions) -> Linted {
-    let (loaded, seen) = load_and(files, main, options, |written, complaints| {
-        let subject = Subject::new(written);
+    let (loaded, seen) = load_and(files, main, options, |written, config, complaints| {
+        let subject = Subject::new(written, config);
         for rule in RULES {
             if let Some(find) = rule.find {
                 find(&subject, &mut Found { rule, complaints });
@@ -110,8 +110,8 @@ impl Found<'_> {
 }
 
 impl<'w, 's> Subject<'w, 's> {
-    fn new(written: &'w Written<'w, 's>) -> Self {
-        Self { root: &written.tree.items, sources: written.sources, config: written.config }
+    fn new(written: &Written<'w, 's>, config: &'w Config) -> Self {
+        Self { root: &written.tree.items, sources: written.sources, config }
     }
 
     /// Root blocks of that keyword.

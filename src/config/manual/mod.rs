@@ -106,6 +106,43 @@ mod tests {
         assert!(names().len() > 350, "{}", names().len());
     }
 
+    pub(super) const FORMS: &[&str] = &[
+        include_str!("../../../etc/keepalived/samples/README.toml"),
+        include_str!("../../../etc/keepalived/samples/global.toml"),
+        include_str!("../../../etc/keepalived/samples/instance.toml"),
+        include_str!("../../../etc/keepalived/samples/balancer.toml"),
+        include_str!("../../../etc/keepalived/samples/network.toml"),
+    ];
+
+    #[test]
+    fn every_block_and_list_has_a_sample_of_its_form() {
+        let values = FORMS.iter().flat_map(|form| form.parse::<toml::Table>()).collect::<Vec<_>>();
+        assert_eq!(values.len(), FORMS.len());
+        /// Whether a path of blocks is there; what stands between is a name, or an element.
+        fn holds(value: &toml::Value, path: &[&str]) -> bool {
+            let [first, rest @ ..] = path else { return true };
+            match value {
+                toml::Value::Table(table) => {
+                    table.get(*first).is_some_and(|value| holds(value, rest)) || table.values().any(|value| holds(value, path))
+                }
+                toml::Value::Array(values) => values.iter().any(|value| holds(value, path)),
+                _ => false,
+            }
+        }
+        let mut lacking = Vec::new();
+        every(|Entry { path, row }| {
+            let deprecated = row.renamed.is_some() || row.means.contains("deprecated") || path.iter().any(|row| row.renamed.is_some());
+            if matches!(row.shape, Shape::Line) || deprecated {
+                return;
+            }
+            let path: Vec<&str> = path.iter().map(|row| row.name).chain([row.name]).collect();
+            if !values.iter().any(|table| holds(&toml::Value::Table(table.clone()), &path)) {
+                lacking.push(path.join(" > "));
+            }
+        });
+        assert!(lacking.is_empty(), "{lacking:#?}");
+    }
+
     #[test]
     fn page_schema_and_doc_name_every_keyword() {
         let page = conf5();

@@ -19,11 +19,15 @@ pub fn schema() -> Value {
     blocks.insert("lines".to_owned(), json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/words"}}]}));
     let mut root = object(ROOT);
     if let Some(properties) = root.get_mut("properties").and_then(Value::as_object_mut) {
-        let include = json!({
-            "description": "other TOML files to read, relative to this one",
-            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
-        });
-        properties.insert("include".to_owned(), include);
+        let names = json!({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]});
+        let here = json!({"type": "object", "properties": {"file": names}, "required": ["file"], "additionalProperties": false});
+        for keyword in ["include", "includer", "includem", "includew", "includeb", "includea"] {
+            let include = json!({
+                "description": "other TOML files to read, relative to this one; a table [[include]] is read where it stands",
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"anyOf": [{"type": "string"}, here]}}, here],
+            });
+            properties.insert(keyword.to_owned(), include);
+        }
     }
     let head = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "keepalived.toml", "$defs": blocks});
     let merged = [head, root].into_iter().filter_map(|part| if let Value::Object(map) = part { Some(map) } else { None }).flatten();
@@ -185,6 +189,9 @@ mod tests {
     fn good_files_fit() {
         check(include_str!("../../../tests/configs/ok/everything.toml")).unwrap();
         check(include_str!("../../../etc/keepalived/keepalived.toml.sample")).unwrap();
+        for form in crate::config::manual::tests::FORMS {
+            check(form).unwrap();
+        }
     }
 
     #[test]

@@ -1,9 +1,8 @@
-//! `global_defs` and the root's keywords: names, files, processes, mail.
+//! `global_defs` and the root's keywords: names, files, processes.
 
 use super::{Line, Reader};
 use crate::config::number;
 use crate::syntax::{Complaint, INCLUDE_CHECKS};
-use std::time::Duration;
 
 const DEFAULT: &str = "the default is used";
 const LEFT_OUT: &str = "the line is left out";
@@ -137,6 +136,10 @@ pub(crate) fn reload_time_file(reader: &mut Reader, line: &Line<'_>) {
     once(reader, line, |reader| &mut reader.global.reload_time_file);
 }
 
+pub(crate) fn config_save_dir(reader: &mut Reader, line: &Line<'_>) {
+    reader.global.config_save_dir = text(line);
+}
+
 pub(crate) fn reload_repeat(reader: &mut Reader, _: &Line<'_>) {
     reader.global.reload_repeat = true;
 }
@@ -161,51 +164,6 @@ pub(crate) fn stats_dump_file(reader: &mut Reader, line: &Line<'_>) {
 
 pub(crate) fn json_dump_file(reader: &mut Reader, line: &Line<'_>) {
     reader.global.json_dump_file = text(line);
-}
-
-// Mail: kept for the reports; nothing is sent yet.
-
-pub(crate) fn notification_email(reader: &mut Reader, line: &Line<'_>) {
-    for word in line.children.iter().flat_map(Line::words) {
-        reader.global.mail.to.push(word.to_string());
-    }
-}
-
-pub(crate) fn notification_email_from(reader: &mut Reader, line: &Line<'_>) {
-    reader.global.mail.from = text(line);
-}
-
-pub(crate) fn smtp_server(reader: &mut Reader, line: &Line<'_>) {
-    let Some(host) = text(line) else { return };
-    if !is_host(&host) {
-        let message = format!("Invalid smtp server {host}");
-        let complaint = Complaint::error(line.arg_span(0), message).expected("the name or the address of a host");
-        reader.complain(complaint.help("the server is left out".to_owned()));
-        return;
-    }
-    let port = match line.arg(1) {
-        None => Some(25),
-        Some(_) => number::int(reader, line, 1, 1..=65535, "the server is left out").and_then(|port| u16::try_from(port).ok()),
-    };
-    if let Some(port) = port {
-        reader.global.mail.server = Some((host, port));
-    }
-}
-
-/// Whether mail can be sent to it: a name is looked up when there is mail, and not before.
-fn is_host(host: &str) -> bool {
-    let label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
-    host.parse::<std::net::IpAddr>().is_ok() || host.trim_end_matches('.').split('.').all(label) || host.contains('%')
-}
-
-pub(crate) fn smtp_helo_name(reader: &mut Reader, line: &Line<'_>) {
-    reader.global.mail.helo = text(line);
-}
-
-pub(crate) fn smtp_connect_timeout(reader: &mut Reader, line: &Line<'_>) {
-    if let Some(time) = number::seconds(reader, line, DEFAULT) {
-        reader.global.mail.timeout = Some(time.max(Duration::from_secs(1)));
-    }
 }
 
 pub(crate) fn nice(reader: &mut Reader, line: &Line<'_>) {
@@ -240,6 +198,22 @@ pub(crate) fn cpu_affinity(reader: &mut Reader, line: &Line<'_>) {
     for at in 0..line.args.len() {
         let cpu = number::int(reader, line, at, 0..=8191, "this processor is left out").and_then(|cpu| u16::try_from(cpu).ok());
         reader.global.vrrp_cpu_affinity.extend(cpu);
+    }
+}
+
+pub(crate) fn process_buffer(reader: &mut Reader, line: &Line<'_>) {
+    reader.global.process_buffer = number::unsigned(reader, line, 1, LEFT_OUT).or(reader.global.process_buffer);
+}
+
+pub(crate) fn use_symlink_paths(reader: &mut Reader, line: &Line<'_>) {
+    if let Some(on) = number::switch(reader, line, LEFT_OUT) {
+        reader.global.use_symlink_paths = on;
+    }
+}
+
+pub(crate) fn set_supplementary_groups(reader: &mut Reader, line: &Line<'_>) {
+    if let Some(on) = number::switch(reader, line, LEFT_OUT) {
+        reader.global.set_supplementary_groups = on;
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Reader;
 use super::instance::{AuthType, Draft};
 use super::together::{self, Kind};
-use super::{lvs, notify, strict};
+use super::{links, lvs, mail, notify, strict};
 use crate::config::model::{Config, InstanceDefaults};
 use crate::syntax::{Complaint, Verdict};
 use crate::types::{CentiSecs, Family, Priority, Version, Vrid};
@@ -21,9 +21,11 @@ const ADDRESSES_V6: usize = 90;
 /// Everything read, made one.
 pub(crate) fn config(reader: &mut Reader) -> Config {
     notify::settle(reader);
+    mail::settle(reader);
     together::complete(reader);
     let drafts = std::mem::take(&mut reader.groups);
     let instances = instances(reader, &drafts);
+    links::limit_delays(reader, &instances);
     let groups = together::groups(reader, &drafts, &instances);
     // First the balancer: its checks use tracked files too.
     let lvs = lvs::finish::balancer(reader, &instances);
@@ -97,6 +99,9 @@ fn refuse(reader: &mut Reader, draft: &Draft, what: &str, expected: &str) {
 fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Option<Settings> {
     let family = draft.family.unwrap_or(Family::V4);
     let vrid = required(reader, &draft)?;
+    if let Some(interface) = draft.interface.as_ref().filter(|_| draft.linkbeat_use_polling) {
+        links::poll_of_instance(reader, interface);
+    }
     let version = version(reader, &draft, family);
     let is_strict = draft.strict.unwrap_or(reader.defaults.strict);
     let wanted_master = draft.state.is_some_and(|(state, _)| state == WantedState::Master);
@@ -133,7 +138,10 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         strict: is_strict,
         promote_secondaries: draft.promote_secondaries,
         announce: announce(reader, &draft, is_strict),
-        track_interfaces: together::interfaces(tracked(reader, &draft, priority), group),
+        track_interfaces: {
+            let own = tracked(reader, &draft, priority);
+            together::interfaces(reader, &draft, own, group)
+        },
         track_scripts: together::tracks(reader, Kind::Script, &draft, group, priority),
         track_files: together::tracks(reader, Kind::File, &draft, group, priority),
         track_processes: together::tracks(reader, Kind::Process, &draft, group, priority),

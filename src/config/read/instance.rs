@@ -61,6 +61,7 @@ pub(crate) struct Draft {
     pub(super) garp_lower_repeat: At<u32>,
     pub(super) track_interfaces: Vec<TrackInterface>,
     pub(super) dont_track_primary: bool,
+    pub(super) linkbeat_use_polling: bool,
     pub(super) track_src_ip: bool,
     pub(super) skip_check_adv_addr: Option<bool>,
     pub(super) check_unicast_src: bool,

@@ -159,7 +159,7 @@ fn weight(reader: &mut Reader, line: &Line<'_>) -> Option<(i16, bool)> {
         reader.complain(Complaint::warning(value.span, message));
     }
     let reverse = line.arg(2).is_some_and(|word| &*word.text == "reverse");
-    if let Some(other) = line.arg(2).filter(|word| !matches!(&*word.text, "reverse" | "noreverse")) {
+    if let Some(other) = line.arg(2).filter(|word| &*word.text != "reverse") {
         let message = about(reader, format!("unknown weight option '{}' for {}", &**other, &*line.word));
         reader.complain(Complaint::error(other.span, message).expected("reverse"));
     }

@@ -6,8 +6,10 @@ pub(crate) mod garp;
 pub(crate) mod global;
 pub(crate) mod group;
 pub(crate) mod instance;
+pub(crate) mod links;
 pub(crate) mod lists;
 pub(crate) mod lvs;
+pub(crate) mod mail;
 pub(crate) mod notify;
 mod shape;
 mod strict;
@@ -45,6 +47,8 @@ pub(crate) struct Reader {
     pub(super) drafts: Vec<instance::Draft>,
     /// The `vrrp_instance` block being read.
     pub(super) draft: Option<instance::Draft>,
+    /// `smtp_*` of `global_defs`.
+    pub(super) mail: mail::MailDraft,
     /// `virtual_server` blocks and what else concerns the balancer.
     pub(super) lvs: lvs::Drafts,
     /// The `vrrp_sync_group` blocks, in order: a group's keywords are those of an instance.

@@ -9,6 +9,7 @@ use crate::lvs::settings::Balancer;
 use crate::syntax::{Complaint, suggest};
 use crate::types::Priority;
 use crate::vrrp::settings::{GroupSettings, Settings, TrackInterface};
+use crate::vrrp::track::WEIGHT_LIMIT;
 use crate::vrrp::trackers::Track;
 use crate::vrrp::trackers::file::FileCheck;
 use crate::vrrp::trackers::process::{ParameterMatch, ProcessCheck};
@@ -122,7 +123,14 @@ pub(super) fn tracks(reader: &mut Reader, kind: Kind, draft: &Draft, group: Opti
         };
         let weight = line.weight.weight.or(own.weight).unwrap_or(kind.default_weight());
         let reverse = line.weight.reverse.or(own.reverse).unwrap_or(false);
+        // A script adds 253 at most; the others may say 254.
+        let weight = if kind == Kind::Script { weight.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT) } else { weight };
         match permitted(kind, weight, group, priority) {
+            Ok(0) if weight != 0 => {
+                let message = format!("ignoring weight from tracked file {} due to SYNC group. specify weight 0", line.name);
+                warn(reader, draft, &message);
+                kept.push(Track { name: line.name.clone(), weight: 0, reverse });
+            }
             Ok(weight) => kept.push(Track { name: line.name.clone(), weight, reverse }),
             Err(why) => warn(reader, draft, &format!("Ignoring {block} {} with weight {weight} {why}", line.name)),
         }
@@ -142,21 +150,37 @@ fn permitted(kind: Kind, weight: i16, group: Option<&Draft>, priority: Priority)
     }
 }
 
-/// Interfaces that an instance tracks, its group's included; without `sync_group_tracking_weight` they have no weight.
-pub(super) fn interfaces(own: Vec<TrackInterface>, group: Option<&Draft>) -> Vec<TrackInterface> {
-    let Some(group) = group else { return own };
+/// Interfaces that an instance tracks, its group's included. Without `sync_group_tracking_weight` they have no weight; nor
+/// has one that carries a virtual address, since its going down is a fault in any case (so does the original).
+pub(super) fn interfaces(reader: &mut Reader, draft: &Draft, own: Vec<TrackInterface>, group: Option<&Draft>) -> Vec<TrackInterface> {
     let mut all = own;
-    for line in &group.track_interfaces {
-        if !all.iter().any(|tracked| tracked.name == line.name) {
+    for line in group.map(|group| group.track_interfaces.as_slice()).unwrap_or_default() {
+        if all.iter().any(|tracked| tracked.name == line.name) {
+            let both = "is configured on VRRP instance and sync group. Remove vrrp instance or sync group config";
+            warn(reader, draft, &format!("track_interface {} {both}", line.name));
+        } else {
             all.push(line.clone());
         }
     }
-    if !group.tracking_weight {
-        for tracked in &mut all {
-            tracked.weight = 0;
+    let grouped = group.is_some_and(|group| !group.tracking_weight);
+    for tracked in all.iter_mut().filter(|tracked| tracked.weight != 0) {
+        if grouped {
+            warn(reader, draft, &format!("ignoring {} tracked interface weight due to SYNC group", tracked.name));
+        } else if carries_address(draft, &tracked.name) {
+            let message = format!("ignoring {} tracked interface weight: a virtual address is on it", tracked.name);
+            let complaint = Complaint::remark(draft.span, format!("({}) {message}", draft.name));
+            reader.complain(complaint.help("when it is down that is a fault in any case, unless the address says no_track".to_owned()));
+        } else {
+            continue;
         }
+        (tracked.weight, tracked.reverse) = (0, tracked.reverse && grouped);
     }
     all
+}
+
+fn carries_address(draft: &Draft, interface: &str) -> bool {
+    let mut addresses = draft.addresses.iter().chain(&draft.excluded);
+    addresses.any(|address| !address.no_track && address.device.as_deref() == Some(interface))
 }
 
 /// The groups of instances that run.

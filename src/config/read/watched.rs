@@ -163,21 +163,30 @@ pub(crate) fn init_fail(reader: &mut Reader, _: &Line<'_>) {
     reader.watched.current.init_fail = true;
 }
 
+/// Of a `vrrp_script`: as in the original, beyond the range is the end of the range, and no number at all is no weight.
+pub(crate) fn script_weight(reader: &mut Reader, line: &Line<'_>) {
+    let weight = number::int(reader, line, 0, -253..=253, "the nearest weight is used");
+    own_weight(reader, line, weight.or_else(|| line.arg(0)?.parse::<i64>().ok()));
+}
+
+/// Of a `track_file` or `vrrp_track_process`: as in the original, one beyond the range is left out.
 pub(crate) fn weight(reader: &mut Reader, line: &Line<'_>) {
-    let weight = number::int(reader, line, 0, -254..=254, "the nearest weight is used");
-    // As in the original: beyond the range is the end of the range, and no number at all is no weight.
-    let weight = weight.or_else(|| line.arg(0)?.parse::<i64>().ok());
+    let weight = number::int(reader, line, 0, -254..=254, "the weight is left out");
+    own_weight(reader, line, weight);
+}
+
+fn own_weight(reader: &mut Reader, line: &Line<'_>, weight: Option<i64>) {
     let reverse = line.arg(1).map(|word| &*word.text == "reverse");
-    if let Some(word) = line.arg(1).filter(|word| !matches!(&*word.text, "reverse" | "noreverse")) {
+    if let Some(word) = line.arg(1).filter(|word| &*word.text != "reverse") {
         let message = format!("{}: unknown weight option '{}'", reader.watched.current.name, &**word);
         reader.complain(Complaint::error(word.span, message).expected("reverse"));
     }
     reader.watched.current.weight = Weight { weight: weight.map(clamped), reverse };
 }
 
-/// The original takes 254 as 253.
+/// Nothing beyond has passed, except of scripts.
 fn clamped(weight: i64) -> i16 {
-    i16::try_from(weight.clamp(-253, 253)).unwrap_or_default()
+    i16::try_from(weight.clamp(-254, 254)).unwrap_or_default()
 }
 
 pub(crate) fn file(reader: &mut Reader, line: &Line<'_>) {
@@ -263,6 +272,12 @@ pub(crate) fn full_command(reader: &mut Reader, _: &Line<'_>) {
 
 pub(crate) fn track_script(reader: &mut Reader, block: &Line<'_>) {
     let lines = tracked(reader, block);
+    for line in &lines {
+        if line.weight.weight.is_some_and(|weight| weight.abs() == 254) {
+            let message = about(reader, format!("weight for {} cannot be +/-254. Setting to +/-253", line.name));
+            reader.complain(Complaint::warning(line.span, message));
+        }
+    }
     reader.instance().track_scripts.extend(lines);
 }
 

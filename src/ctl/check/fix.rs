@@ -3,10 +3,11 @@
 use crate::config::lint::Linted;
 use crate::config::load::is_toml;
 use crate::config::{Diagnostic, Edit};
+use crate::ctl::write::replace;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use thiserror::Error;
 
@@ -86,22 +87,6 @@ fn apply(text: &str, edits: &mut [(&Edit, &Diagnostic)], mut tell: impl FnMut(&D
     }
     mended.push_str(text.get(done..)?);
     (mended != text).then_some(mended)
-}
-
-/// All or nothing, with the mode the file had.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let path = fs::canonicalize(path)?;
-    let beside = path.with_extension(format!("{}.new", std::process::id()));
-    let written = fs::OpenOptions::new().write(true).create_new(true).open(&beside).and_then(|mut file| {
-        file.set_permissions(fs::metadata(&path)?.permissions())?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let done = written.and_then(|()| fs::rename(&beside, &path));
-    if done.is_err() {
-        let _ = fs::remove_file(&beside);
-    }
-    done
 }
 
 #[cfg(test)]

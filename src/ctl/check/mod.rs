@@ -4,7 +4,7 @@ mod fix;
 mod form;
 mod machine;
 
-use super::print;
+use super::{plan, print};
 use crate::config::lint::{self, Linted, peer};
 use crate::config::{Diagnostic, LoadOptions, Severity, load};
 use crate::process::configuration::host_name;
@@ -45,6 +45,14 @@ pub(super) struct Options {
     /// Look at the text alone, not at this machine's interfaces, scripts and file modes
     #[arg(long)]
     elsewhere: bool,
+
+    /// Show too what a reload of the running daemon would change, as `keepalivedctl plan` does; exit status 2 when nothing is wrong and something would
+    #[arg(long)]
+    against_running: bool,
+
+    /// The running daemon's pid file, when it is not where the configuration says
+    #[arg(long, value_name = "FILE", requires = "against_running", value_hint = clap::ValueHint::FilePath)]
+    pid_file: Option<PathBuf>,
 
     /// What @ID lines are compared with; else the host's name
     #[arg(short = 'i', long, value_name = "ID")]
@@ -110,7 +118,20 @@ pub(super) fn main(options: &Options) -> ExitCode {
     if unreadable {
         return ExitCode::from(TROUBLE);
     }
-    verdict(found, options.strict)
+    let verdict = verdict(found, options.strict);
+    if !options.against_running {
+        return verdict;
+    }
+    let planned = plan::against(&options.file, options.pid_file.as_deref(), &load_options(options, options.config_id.clone()), |text| {
+        // What programs read stays what it is.
+        if options.format == Format::Text { print(text) } else { report(text) }
+    });
+    if verdict == ExitCode::SUCCESS { planned } else { verdict }
+}
+
+fn report(text: &str) -> ExitCode {
+    eprint!("{text}");
+    ExitCode::SUCCESS
 }
 
 fn verdict(found: &[Diagnostic], strict: bool) -> ExitCode {

@@ -191,6 +191,10 @@ impl Host {
         let (path, content, what) = (PathBuf::from(path), content.as_ref().to_vec(), format!("write {path}"));
         self.run(move || {
             path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            // A link in /etc leads to the machine's own file: the host gets one of its own instead.
+            if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) {
+                fs::remove_file(&path)?;
+            }
             fs::write(&path, content)?;
             fs::set_permissions(&path, fs::Permissions::from_mode(mode))
         })?

@@ -98,6 +98,7 @@ fn make_devices() -> io::Result<()> {
 fn make_etc(plan: &Plan) -> io::Result<()> {
     let original = format!("{OWN}/etc");
     bind(Path::new("/etc"), &original)?;
+    read_only(&original)?;
     tmpfs("/etc", "mode=0755")?;
     fs::create_dir("/etc/keepalived")?;
     for (name, own) in [
@@ -134,6 +135,15 @@ fn tmpfs(at: &str, options: &str) -> io::Result<()> {
 
 fn bind(from: &Path, at: &str) -> io::Result<()> {
     mount(Some(from), at, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>).map_err(|cause| located("bind", at, cause))
+}
+
+/// Nothing that a host does reaches the machine's own files. In a user namespace the kernel may refuse (mount_namespaces(7), locked
+/// flags): there nobody has the right to write them anyway.
+fn read_only(at: &str) -> io::Result<()> {
+    match mount(None::<&str>, at, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None::<&str>) {
+        Ok(()) | Err(nix::Error::EPERM) => Ok(()),
+        Err(cause) => Err(located("make read-only", at, cause)),
+    }
 }
 
 fn bind_file(from: &Path, at: &str) -> io::Result<()> {

@@ -165,7 +165,7 @@ impl LabPlan {
         self
     }
 
-    /// Makes the hosts and the switch, links up and addressed. `ka1`, `ka2`, `ka3` are 10, 20, 30 in the network, `client` is 50, others 60 and on.
+    /// Makes the hosts and the switch, links up and addressed. `ka1`, `ka2`, `ka3` are 10, 20, 30 in the network, `rs1`, `rs2`, `rs3` are 110, 120, 130, `client` is 50, others 60 and on.
     pub fn build(self, hosts: &[&str]) -> Result<Lab> {
         let switch = Switch::create()?;
         let mut made = Vec::new();
@@ -197,6 +197,9 @@ fn number_of(name: &str, index: usize) -> u8 {
         "ka2" => 20,
         "ka3" => 30,
         "client" => 50,
+        "rs1" => 110,
+        "rs2" => 120,
+        "rs3" => 130,
         _ => 60 + u8::try_from(index).unwrap_or(100),
     }
 }

@@ -14,27 +14,47 @@ pub struct Message {
     pub text: String,
 }
 
-/// A message from a letter. `date` is an RFC 5322 date; `host` is this host's name. `None`: nobody to send it to.
-pub fn message(letter: &Letter, mail: &Mail, router: &str, host: &str, date: &str) -> Option<Message> {
+/// A message from a letter. `date` is an RFC 5322 date; `sender` is the address when the configuration has none. `None`: nobody to
+/// send it to.
+pub fn message(letter: &Letter, mail: &Mail, router: &str, sender: &str, date: &str) -> Option<Message> {
     if mail.to.is_empty() || mail.server.is_none() {
         return None;
     }
-    let from = mail.from.clone().unwrap_or_else(|| format!("keepalived@{host}"));
+    let from = mail.from.as_deref().unwrap_or(sender);
     let subject = one_line(&format!("[{router}] {}", letter.subject));
+    let to: Vec<String> = mail.to.iter().map(|to| mailbox(to)).collect();
     let header = format!(
         "Date: {date}\r\nFrom: {}\r\nSubject: {}\r\nX-Mailer: Keepalived\r\nTo: {}\r\n",
-        one_line(&from),
+        mailbox(from),
         encoded(&subject),
-        one_line(&mail.to.join(", "))
+        to.join(", ")
     );
     let body: String = letter.body.lines().map(|line| format!("{}{line}\r\n", if line.starts_with('.') { "." } else { "" })).collect();
-    Some(Message { from: address(&from), to: mail.to.iter().map(|to| address(to)).collect(), text: format!("{header}\r\n{body}\r\n") })
+    Some(Message { from: address(from), to: mail.to.iter().map(|to| address(to)).collect(), text: format!("{header}\r\n{body}\r\n") })
 }
 
 /// `Name <a@b>` is written in headers; the envelope wants `a@b` alone.
 fn address(written: &str) -> String {
     let inner = written.rsplit_once('<').and_then(|(_, rest)| rest.split_once('>')).map_or(written, |(inner, _)| inner);
     inner.chars().filter(|character| !character.is_control() && !matches!(character, ' ' | '<' | '>')).collect()
+}
+
+/// A mailbox for a header: a display name that RFC 5322 §3.2.3 does not allow as it is goes into quotes, one that is not ASCII
+/// becomes an encoded word.
+fn mailbox(written: &str) -> String {
+    const SPECIALS: &str = "()<>[]:;@\\,.\"";
+    let written = one_line(written);
+    let Some((name, rest)) = written.rsplit_once('<') else { return written };
+    let name = name.trim();
+    let is_quoted = name.len() > 1 && name.starts_with('"') && name.ends_with('"');
+    if !name.is_ascii() {
+        let bare = if is_quoted { name.trim_matches('"') } else { name };
+        format!("{} <{rest}", encoded(bare))
+    } else if is_quoted || !name.contains(|character| SPECIALS.contains(character)) {
+        written
+    } else {
+        format!("\"{}\" <{rest}", name.replace('\\', "\\\\").replace('"', "\\\""))
+    }
 }
 
 /// No text of ours may end a header line.
@@ -123,6 +143,24 @@ mod tests {
     fn a_subject_that_is_not_ascii_is_encoded() {
         assert_eq!(encoded("é 1"), "=?UTF-8?Q?=C3=A9_1?=");
         assert!(encoded(&"ж".repeat(60)).lines().all(|line| line.len() <= 120));
+    }
+
+    #[test]
+    fn a_display_name_is_written_so_that_a_header_may_have_it() {
+        assert_eq!(mailbox("a@b"), "a@b");
+        assert_eq!(mailbox("B C <b@c>"), "B C <b@c>");
+        assert_eq!(mailbox("Doe, J. <j@c>"), "\"Doe, J.\" <j@c>");
+        assert_eq!(mailbox("\"Doe, J.\" <j@c>"), "\"Doe, J.\" <j@c>");
+        assert_eq!(mailbox("Jörg <j@c>"), "=?UTF-8?Q?J=C3=B6rg?= <j@c>");
+        assert_eq!(mailbox("<j@c>"), "<j@c>");
+    }
+
+    #[test]
+    fn without_from_the_sender_is_who_runs_us() {
+        let mail = Mail { from: None, ..mail(&["a@b"]) };
+        let message = message(&letter(), &mail, "R", "root@ka1.example.net", "d").unwrap();
+        assert_eq!(message.from, "root@ka1.example.net");
+        assert!(message.text.contains("\r\nFrom: root@ka1.example.net\r\n"));
     }
 
     #[test]

@@ -1,8 +1,11 @@
-//! Mail over plain SMTP (RFC 5321): the dialogue as a pure machine, the message, the queue, and a client on tokio.
+//! Mail over SMTP (RFC 5321): the dialogue as a pure machine, the message, the queue, and a client on tokio.
 //!
-//! STARTTLS, TLS and AUTH are not spoken yet: the relay must take mail from this host as it is.
+//! In clear as the original, or encrypted (STARTTLS, TLS) and then, when asked to, with a login.
 
 pub mod client;
 pub mod dialogue;
 pub mod message;
 pub mod outbox;
+pub mod secure;
+#[cfg(test)]
+mod secure_tests;

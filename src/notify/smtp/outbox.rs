@@ -56,6 +56,11 @@ impl Outbox {
         pause
     }
 
+    /// What kept the first one may be cured: it is due now.
+    pub fn try_now(&mut self) {
+        (self.pause, self.not_before) = (None, None);
+    }
+
     /// How many wait.
     pub fn len(&self) -> usize {
         self.waiting.len()
@@ -94,6 +99,17 @@ mod tests {
         outbox.push(mail(2));
         outbox.done();
         assert_eq!(outbox.due(at(5)), Some(&mail(2)));
+    }
+
+    #[test]
+    fn a_new_configuration_ends_the_pause() {
+        let mut outbox = Outbox::default();
+        outbox.push(mail(1));
+        outbox.failed(at(0));
+        outbox.failed(at(5));
+        outbox.try_now();
+        assert_eq!(outbox.due(at(6)), Some(&mail(1)));
+        assert_eq!(outbox.failed(at(6)), FIRST_PAUSE);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, VirtualServer};
 use crate::lvs::table::{ServiceKey, Table, desired, keys};
 use crate::probe::Trust;
+use crate::process::rooted::Heard;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -24,13 +25,17 @@ const PROBER: &str = "prober";
 /// The last changes of the table may take this long at a stop, in ms.
 const STOP_PATIENCE_MS: u64 = 3000;
 
+impl From<Heard<ToChecker>> for RootMsg {
+    fn from(heard: Heard<ToChecker>) -> Self {
+        Self::Supervisor(heard)
+    }
+}
+
 /// To the root.
 #[derive(Debug)]
 pub(super) enum RootMsg {
-    /// The supervisor said.
-    Supervisor(ToChecker),
-    /// The supervisor is gone.
-    SupervisorGone,
+    /// What the supervisor says, or its end.
+    Supervisor(Heard<ToChecker>),
     /// A checker went up or down.
     Checked {
         /// Which.
@@ -90,8 +95,8 @@ impl Actor for Root {
 
     async fn handle(&self, myself: ActorRef<RootMsg>, message: RootMsg, state: &mut State) -> Result<(), ActorProcessingErr> {
         match message {
-            RootMsg::Supervisor(message) => state.obey(&myself, message).await?,
-            RootMsg::SupervisorGone => state.stop(&myself, true).await,
+            RootMsg::Supervisor(Heard::Said(message)) => state.obey(&myself, message).await?,
+            RootMsg::Supervisor(Heard::Gone) => state.stop(&myself, true).await,
             RootMsg::Checked { id, up } => state.checked(id, up),
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),

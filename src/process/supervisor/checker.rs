@@ -118,7 +118,7 @@ impl State {
             memory: self.memory.clone(),
             herald: self.herald.clone(),
         };
-        match Actor::spawn_linked(None, Child::<child::Checker>::new(), arguments, myself.get_cell()).await {
+        match Actor::spawn_linked(None, Child::<super::speech::Checker>::new(), arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.restarts.started(NAME, &actor.get_cell(), Instant::now());
                 self.checker.child = Some(Living { actor, life: self.checker.lives, running: false, role });

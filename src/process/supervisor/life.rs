@@ -1,7 +1,7 @@
 //! Birth, death and succession of the VRRP child, and the end of it all.
 
 use super::child::{self, Child, Died};
-use super::{ChildRef, Msg, State, heartbeat, postman};
+use super::{ChildRef, Msg, State, heartbeat, postman, speech};
 use crate::actor::Restart;
 use crate::ipc::messages::ToVrrp;
 use crate::process::boot::Boot;
@@ -58,7 +58,7 @@ impl State {
             herald: self.herald.clone(),
         };
         self.memory.answered();
-        match Actor::spawn_linked(None, Child::<child::Vrrp>::new(), arguments, myself.get_cell()).await {
+        match Actor::spawn_linked(None, Child::<speech::Vrrp>::new(), arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.restarts.started(NAME, &actor.get_cell(), Instant::now());
                 self.child = Some(ChildRef { actor, life: self.lives, running: false });
@@ -82,7 +82,7 @@ impl State {
         let global = &self.config.global;
         self.postman.configure(postman::Settings {
             mail: global.mail.clone(),
-            router: global.router_id.clone().unwrap_or_else(postman::host_name),
+            router: global.router_id.clone(),
             spawn: self.spawn_plan(Role::of(RoleName::Mail), None),
         });
     }
@@ -190,6 +190,7 @@ impl State {
         self.memory.lost(died.is_some_and(|died| died.reason.is_some()));
         if self.stopping {
             self.tell_stop_time(died);
+            self.stop_checker();
             self.end_if_alone(myself);
         } else if self.reload.retires_child() {
             self.committed_without_child(myself);
@@ -234,8 +235,11 @@ impl State {
         tracing::info!("Stopping");
         self.systemd.stopping();
         self.exit.store(status, Ordering::Relaxed);
-        self.post(ToVrrp::Stop);
-        self.stop_checker();
+        match &self.child {
+            // Its addresses first: as long as clients are sent here, there must be servers for them.
+            Some(_) => self.post(ToVrrp::Stop),
+            None => self.stop_checker(),
+        }
         myself.send_after(self.config.global.child_wait_time, || Msg::StopDeadline);
         self.end_if_alone(myself);
     }

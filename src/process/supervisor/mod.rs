@@ -6,22 +6,26 @@ mod dump;
 mod heartbeat;
 mod life;
 mod memory;
+
+mod once;
 mod planned;
 mod postman;
 mod reload;
+mod signals;
+mod speech;
 mod systemd;
 
 use super::EXIT_FATAL;
 use super::cli::Options;
 use super::paths::PidPaths;
 use super::roles::RoleName;
-use super::{scripts, signals};
+use super::running::Record;
+use super::scripts;
 use crate::actor::{Backoff, Restarts};
-use crate::config::model::{Config, OnceScript};
+use crate::config::model::Config;
 use crate::ipc::messages::{CheckerId, Dump, PROTOCOL, ToVrrp};
 use crate::notify::herald::{Herald, Report};
-use crate::script::observer::{Observer, Seen};
-use crate::script::runner::Runner;
+use crate::script::observer::{Observer, Seen, Tracked};
 use crate::script::table::Table;
 use crate::sys::log;
 use crate::sys::pidfile::PidFile;
@@ -29,14 +33,14 @@ use crate::sys::privileges::RunAs;
 use crate::sys::process::Report as Outcome;
 use crate::types::ScriptOutcome;
 use crate::vrrp::notify::Notice;
-use futures_util::StreamExt;
 use memory::Memory;
+use once::once;
 use planned::Planned;
 use postman::Postman;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use reload::Reload;
-use signal_hook::iterator::exfiltrator::WithOrigin;
-use signal_hook_tokio::SignalsInfo;
+use signals::listen_to_signals;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -70,6 +74,8 @@ pub(super) struct Setup {
     pub(super) run_as: RunAs,
     /// Whoever waits for the daemon to stand.
     pub(super) report: Option<Outcome>,
+    /// For process events, of the network namespace in which we were started.
+    pub(super) connector: Option<OwnedFd>,
 }
 
 /// To the supervisor.
@@ -176,22 +182,6 @@ async fn forward(mut reports: mpsc::UnboundedReceiver<Report>, supervisor: Actor
     }
 }
 
-/// Runs the script of the daemon's own start or end, and waits for it.
-async fn once(what: &str, once: &OnceScript, table: &Table) {
-    let Some(script) = once.command.as_ref().and_then(|command| table.get(command)) else { return };
-    let mut runner = match Runner::new() {
-        Ok(runner) => runner,
-        Err(error) => return tracing::error!("{what} cannot run: {error}"),
-    };
-    tracing::info!("Running {what} {}", script.label);
-    runner.run((), script, &[], Some(once.timeout));
-    match runner.next().await.1 {
-        ScriptOutcome::Exited(0) => tracing::info!("{what} succeeded"),
-        ScriptOutcome::TimedOut => tracing::warn!("{what} timed out"),
-        outcome => tracing::warn!("{what} {outcome}"),
-    }
-}
-
 struct Supervisor;
 
 /// The child that lives now.
@@ -202,6 +192,7 @@ struct ChildRef {
 }
 
 struct State {
+    record: Record,
     arguments: Vec<String>,
     options: Options,
     config: Config,
@@ -236,8 +227,8 @@ impl Actor for Supervisor {
         setup.pid_file.write(std::process::id())?;
         listen_to_signals(&myself, setup.options.ignore_sigint)?;
         let (sender, mut seen) = mpsc::unbounded_channel();
-        let observer = Observer::start(sender);
-        observer.observe(setup.config.watched.files.clone(), setup.config.watched.processes.clone());
+        let observer = Observer::start(sender, setup.connector);
+        observer.observe(tracked(&setup.config));
         let supervisor = myself.clone();
         tokio::spawn(async move {
             while let Some(seen) = seen.recv().await {
@@ -253,7 +244,10 @@ impl Actor for Supervisor {
         }
         myself.cast(Msg::StartChecker)?;
         myself.cast(Msg::Start)?;
+        let record = Record::new(&setup.pid_paths.supervisor);
+        record.write(&setup.options, &setup.config, scripts::unprivileged(setup.run_as));
         let state = State {
+            record,
             arguments: setup.arguments,
             options: setup.options,
             config: setup.config,
@@ -334,23 +328,6 @@ impl Actor for Supervisor {
 }
 
 impl State {
-    fn signal(&mut self, myself: &ActorRef<Msg>, number: i32, sender: Option<(i32, u32)>) {
-        tracing::info!("{}", arrival(number, sender));
-        match number {
-            signals::STOP | libc::SIGINT => self.stop(myself, 0),
-            signals::RELOAD => self.reload(myself),
-            signals::DATA => {
-                self.dump_parent();
-                self.ask_for(Dump::Data);
-                self.checker_dump();
-            }
-            signals::STATS => self.ask_for(Dump::Stats),
-            other if other == signals::stats_clear() => self.ask_for(Dump::StatsAndClear),
-            other if other == signals::json() => self.ask_for(Dump::Json),
-            _ => {}
-        }
-    }
-
     fn look_at_plan(&mut self, myself: &ActorRef<Msg>) {
         let global = &self.config.global;
         let Some(path) = &global.reload_time_file else { return };
@@ -392,9 +369,10 @@ impl State {
     /// The configuration that counts from now on, for everybody beside the child.
     fn take_up(&mut self, config: Config, table: Table) {
         self.config = config;
+        self.record.write(&self.options, &self.config, scripts::unprivileged(self.run_as));
         self.herald.configure(self.config.clone(), table);
         self.instruct_postman();
-        self.observer.observe(self.config.watched.files.clone(), self.config.watched.processes.clone());
+        self.observer.observe(tracked(&self.config));
     }
 
     /// To the living child, if there is one.
@@ -421,6 +399,12 @@ impl State {
     }
 }
 
+/// What the observer is to look at.
+fn tracked(config: &Config) -> Tracked {
+    let watched = &config.watched;
+    Tracked { files: watched.files.clone(), processes: watched.processes.clone(), process_buffer: config.global.process_buffer }
+}
+
 /// Whether the checker child has something to do.
 pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
     options.wants_checker() && (options.all || !config.lvs.is_idle())
@@ -429,37 +413,4 @@ pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
 /// Whether the VRRP child has something to do.
 pub(super) fn wants_child(options: &Options, config: &Config) -> bool {
     options.wants_vrrp() && (options.all || !config.instances.is_empty())
-}
-
-/// As in `SIGTERM received from pid 1 (systemd), user 0`.
-fn arrival(number: i32, sender: Option<(i32, u32)>) -> String {
-    let name = signals::name(number);
-    let Some((pid, user)) = sender else { return format!("{name} received") };
-    let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let comm = comm.trim();
-    if comm.is_empty() {
-        format!("{name} received from pid {pid}, user {user}")
-    } else {
-        format!("{name} received from pid {pid} ({comm}), user {user}")
-    }
-}
-
-fn listen_to_signals(myself: &ActorRef<Msg>, ignore_interrupt: bool) -> std::io::Result<()> {
-    let mut wanted =
-        vec![signals::STOP, signals::RELOAD, signals::DATA, signals::STATS, signals::stats_clear(), signals::json(), libc::SIGINT];
-    wanted.extend(signals::ignored());
-    let mut arrived = SignalsInfo::<WithOrigin>::new(wanted)?;
-    let supervisor = myself.clone();
-    tokio::spawn(async move {
-        while let Some(origin) = arrived.next().await {
-            if origin.signal == libc::SIGINT && ignore_interrupt {
-                continue;
-            }
-            let sender = origin.process.as_ref().map(|process| (process.pid, process.uid));
-            if supervisor.cast(Msg::Signal { number: origin.signal, sender }).is_err() {
-                break;
-            }
-        }
-    });
-    Ok(())
 }

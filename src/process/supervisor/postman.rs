@@ -4,19 +4,22 @@
 //! died is tried again, like everything that the server did not take.
 
 use super::child::signal_text;
-use crate::config::model::Mail;
-use crate::ipc::messages::{FromMail, ToMail};
+use crate::config::model::{Mail, MailTls};
+use crate::ipc::messages::{Delivery, FromMail, ToMail};
 use crate::ipc::{Inbox, Outbox, channel};
 use crate::notify::smtp::message::{self, Message};
 use crate::notify::smtp::outbox;
 use crate::notify::telling::Letter;
+use crate::process::relay;
 use crate::sys::calendar::Local;
 use crate::sys::clock;
+use crate::sys::names;
 use crate::sys::process::{self, Spawn, Spawned};
 use crate::types::Instant;
 use std::io;
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -25,6 +28,9 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 
 /// A child without mail lives this long: a failover brings several.
 const IDLE: Duration = Duration::from_secs(5);
+
+/// Longest wait for the resolver to tell our own name: the first mail waits for it.
+const OWN_NAME: Duration = Duration::from_secs(2);
 
 /// Longest wait for a name server.
 const LOOKUP: Duration = Duration::from_secs(10);
@@ -40,8 +46,8 @@ enum Msg {
 pub(super) struct Settings {
     /// Who gets mail, from whom, by which server.
     pub(super) mail: Mail,
-    /// `router_id`, else the host's name.
-    pub(super) router: String,
+    /// `router_id`; the host's name without.
+    pub(super) router: Option<String>,
     /// How the child is started.
     pub(super) spawn: Spawn,
 }
@@ -85,11 +91,15 @@ struct Courier {
     /// The mail it is delivering.
     busy: Option<u64>,
     idle_since: Instant,
+    /// The file of authorities that it was told, `None` within for the system's.
+    trusts: Option<Option<PathBuf>>,
 }
 
 #[derive(Default)]
 struct Office {
     settings: Option<Settings>,
+    /// This machine's name, asked for when the first settings with a mail server come.
+    host: Option<String>,
     waiting: outbox::Outbox,
     courier: Option<Courier>,
     number: u64,
@@ -104,7 +114,7 @@ impl Office {
                 biased;
                 said = hear(&mut self.courier) => self.heard(said).await,
                 message = inbox.recv() => match message {
-                    Some(Msg::Configure(settings)) => self.settings = Some(*settings),
+                    Some(Msg::Configure(settings)) => self.configure(*settings).await,
                     Some(Msg::Letter(letter)) => self.take(&letter),
                     Some(Msg::Finish(done)) => finishing = Some(done),
                     None => return,
@@ -135,10 +145,27 @@ impl Office {
         }
     }
 
+    async fn configure(&mut self, settings: Settings) {
+        if settings.mail.server.is_some() && self.host.is_none() {
+            let asked = tokio::task::spawn_blocking(names::full_host_name);
+            self.host = tokio::time::timeout(OWN_NAME, asked).await.ok().and_then(Result::ok);
+        }
+        if self.settings.as_ref().is_some_and(|before| before.mail != settings.mail) {
+            self.waiting.try_now();
+        }
+        self.settings = Some(settings);
+    }
+
+    fn host(&self) -> String {
+        self.host.clone().unwrap_or_else(names::host_name)
+    }
+
     fn take(&mut self, letter: &Letter) {
         let Some(settings) = &self.settings else { return };
-        let host = host_name();
-        let Some(message) = message::message(letter, &settings.mail, &settings.router, &host, &Local::now().mail()) else { return };
+        let host = self.host();
+        let router = settings.router.as_ref().unwrap_or(&host);
+        let sender = format!("{}@{host}", names::user_name());
+        let Some(message) = message::message(letter, &settings.mail, router, &sender, &Local::now().mail()) else { return };
         if let Some(dropped) = self.waiting.push(message) {
             tracing::warn!("{} mails wait for the SMTP server: the oldest is dropped ({dropped} so far)", outbox::MOST);
         }
@@ -165,24 +192,30 @@ impl Office {
             self.waiting.done();
             return Ok(());
         };
+        let (mail, own_name) = (&settings.mail, self.host());
+        let login = relay::login(mail).map_err(|error| error.to_string())?;
         let addresses = resolve(&host, port).await.map_err(|error| format!("SMTP server {host}: {error}"))?;
-        if self.courier.is_none() {
-            self.courier = Some(Courier::start(&settings.spawn).map_err(|error| format!("cannot start the mail child process: {error}"))?);
-        }
+        let courier = match self.courier.take() {
+            Some(courier) => courier,
+            None => Courier::start(&settings.spawn).map_err(|error| format!("cannot start the mail child process: {error}"))?,
+        };
+        let courier = self.courier.insert(courier);
+        courier.instruct(mail)?;
         self.number += 1;
+        courier.busy = Some(self.number);
         let Message { from, to, text } = message;
-        if let Some(courier) = &mut self.courier {
-            courier.busy = Some(self.number);
-            courier.outbox.post(&ToMail::Deliver {
-                number: self.number,
-                server: (format!("[{}]:{port}", addresses.first().map_or(host, |found| found.ip().to_string())), addresses),
-                helo: settings.mail.helo.clone().unwrap_or_else(host_name),
-                from,
-                to,
-                text,
-                limit: settings.mail.timeout.unwrap_or(DEFAULT_LIMIT),
-            });
-        }
+        courier.outbox.post(&ToMail::Deliver(Box::new(Delivery {
+            number: self.number,
+            server: (format!("[{}]:{port}", addresses.first().map_or_else(|| host.clone(), |found| found.ip().to_string())), addresses),
+            tls: mail.tls,
+            host,
+            login,
+            helo: mail.helo.clone().unwrap_or(own_name),
+            from,
+            to,
+            text,
+            limit: mail.timeout.unwrap_or(DEFAULT_LIMIT),
+        })));
         Ok(())
     }
 
@@ -246,7 +279,16 @@ impl Courier {
         let Spawned { process, stream } = process::spawn(spawn)?;
         let (outbox, inbox) = channel(stream);
         tracing::debug!("Starting mail child process, pid={}", process.id().unwrap_or(0));
-        Ok(Self { process, outbox, inbox, busy: None, idle_since: clock::now() })
+        Ok(Self { process, outbox, inbox, busy: None, idle_since: clock::now(), trusts: None })
+    }
+
+    /// Tells it whose certificates are good, when it must know and does not.
+    fn instruct(&mut self, mail: &Mail) -> Result<(), String> {
+        if mail.tls != MailTls::Off && self.trusts.as_ref() != Some(&mail.authority) {
+            self.outbox.post(&ToMail::Trust(relay::authorities(mail).map_err(|error| error.to_string())?));
+            self.trusts = Some(mail.authority.clone());
+        }
+        Ok(())
     }
 }
 
@@ -272,11 +314,6 @@ async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
     let found = tokio::time::timeout(LOOKUP, tokio::net::lookup_host((host, port))).await??;
     Ok(found.collect())
-}
-
-/// This machine's name.
-pub(super) fn host_name() -> String {
-    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".to_owned())
 }
 
 fn plural(count: usize) -> String {

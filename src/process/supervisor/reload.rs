@@ -1,10 +1,11 @@
 //! SIGHUP in two phases: read and prepare off to the side, then commit; whatever fails before that changes nothing.
 
 use super::{Msg, State};
+use crate::config::diff::{self, diff};
 use crate::config::model::{Config, VrrpChanges};
-use crate::config::{Diagnostic, Loaded, Report, Severity, diff};
+use crate::config::{Diagnostic, Loaded, Report, Severity};
 use crate::ipc::messages::ToVrrp;
-use crate::process::{configuration, scripts};
+use crate::process::{configuration, relay, scripts};
 use crate::sys::safefile::{write_as, write_private};
 use crate::sys::tuning;
 use ractor::ActorRef;
@@ -27,6 +28,8 @@ impl Drop for Mark {
 #[derive(Debug, Default)]
 pub(super) struct Reload {
     generation: u64,
+    /// How often a reload read the configuration.
+    readings: u64,
     phase: Phase,
     /// Another SIGHUP came meanwhile.
     again: bool,
@@ -63,7 +66,9 @@ impl State {
         tracing::info!("Reloading ...");
         self.systemd.reloading();
         let mark = self.reload_mark();
-        let mut reading = configuration::read(&self.options);
+        let (mut reading, copies) = configuration::read(&self.options);
+        self.reload.readings += 1;
+        configuration::save(&copies, &reading.config.global, self.reload.readings);
         configuration::require_interfaces(&mut reading);
         drop(mark);
         configuration::log(&reading.report);
@@ -73,6 +78,7 @@ impl State {
             self.write_check_report(&reading.report);
             self.reload_ends(myself);
         } else {
+            configuration::dump(&copies, &reading.config);
             self.prepare(myself, reading);
         }
     }
@@ -113,6 +119,7 @@ impl State {
         let mut new = reading.config;
         keep_what_needs_a_restart(&self.config, &mut new);
         let table = scripts::take_up(&mut new, self.run_as);
+        relay::take_up(&new);
         let changes = diff(&self.config, &new);
         tell(&changes);
         if self.child.is_none() || changes.is_empty() {
@@ -223,18 +230,9 @@ impl State {
 
 /// What a running daemon cannot change stays, and is said.
 fn keep_what_needs_a_restart(old: &Config, new: &mut Config) {
-    let (old, new) = (&old.global, &mut new.global);
-    let keep = |keyword: &str, same: bool| {
-        if !same {
-            tracing::warn!("{keyword} cannot be changed by a reload: the old value stays until a restart");
-        }
-    };
-    keep("net_namespace", old.net_namespace == new.net_namespace);
-    keep("instance", old.instance == new.instance);
-    keep("use_pid_dir", old.use_pid_dir == new.use_pid_dir);
-    new.net_namespace.clone_from(&old.net_namespace);
-    new.instance.clone_from(&old.instance);
-    new.use_pid_dir = old.use_pid_dir;
+    for keyword in diff::keep_what_needs_a_restart(old, new) {
+        tracing::warn!("{keyword} cannot be changed by a reload: the old value stays until a restart");
+    }
 }
 
 /// What changes, one line.
@@ -277,16 +275,5 @@ mod tests {
         assert_eq!(some(&["a", "b"]), "a, b");
         let names: Vec<&str> = std::iter::repeat_n("x", 12).collect();
         assert!(some(&names).ends_with("x and 2 more"));
-    }
-
-    #[test]
-    fn a_reload_keeps_what_needs_a_restart() {
-        let old = Config::default();
-        let mut new = Config::default();
-        new.global.net_namespace = Some("red".to_owned());
-        new.global.router_id = Some("r2".to_owned());
-        keep_what_needs_a_restart(&old, &mut new);
-        assert_eq!(new.global.net_namespace, None);
-        assert_eq!(new.global.router_id.as_deref(), Some("r2"));
     }
 }

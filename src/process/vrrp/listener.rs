@@ -1,11 +1,14 @@
 //! The netlink reflector's actor: keeps the mirror and tells instances what changed for them.
 
+use super::carrier::Carriers;
 use super::messages::{InstanceId, InstanceMsg, LinkView, ListenerMsg};
 use super::shared::Shared;
 use crate::net::address::PROTOCOL_KEEPALIVED;
 use crate::net::mirror::{Change, Link};
 use crate::net::reflector::Reflector;
-use crate::types::{Family, IpPrefix};
+use crate::sys::clock;
+use crate::types::{Family, Instant, IpPrefix};
+use crate::vrrp::trackers::link::LinkSettings;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -14,8 +17,19 @@ use tokio::task::JoinHandle;
 
 pub(super) struct Listener;
 
+pub(super) struct ListenerArguments {
+    pub(super) shared: Arc<Shared>,
+    /// Bytes of the netlink socket's receive buffer.
+    pub(super) buffer: Option<u32>,
+    /// `-a`.
+    pub(super) monitoring: bool,
+    pub(super) links: LinkSettings,
+}
+
 pub(super) struct Listening {
     shared: Arc<Shared>,
+    carriers: Carriers,
+    alarm: Option<(Instant, JoinHandle<()>)>,
     /// `-a`.
     monitoring: bool,
     reader: JoinHandle<()>,
@@ -43,20 +57,20 @@ struct Watch {
 impl Drop for Listening {
     fn drop(&mut self) {
         self.reader.abort();
+        if let Some((_, alarm)) = self.alarm.take() {
+            alarm.abort();
+        }
     }
 }
 
 impl Actor for Listener {
     type Msg = ListenerMsg;
     type State = Listening;
-    type Arguments = (Arc<Shared>, Option<u32>, bool);
+    type Arguments = ListenerArguments;
 
     /// Ready only with a complete mirror.
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        (shared, buffer, monitoring): Self::Arguments,
-    ) -> Result<Self::State, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Self::Msg>, arguments: Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
+        let ListenerArguments { shared, buffer, monitoring, links } = arguments;
         let (reflector, mirror) = Reflector::open(buffer).await?;
         if monitoring {
             for link in mirror.links() {
@@ -67,6 +81,8 @@ impl Actor for Listener {
         let reader = tokio::spawn(read(reflector, Arc::clone(&shared), myself));
         Ok(Listening {
             shared,
+            carriers: Carriers::new(links),
+            alarm: None,
             monitoring,
             reader,
             interfaces: HashMap::new(),
@@ -76,17 +92,20 @@ impl Actor for Listener {
         })
     }
 
-    async fn handle(&self, _: ActorRef<Self::Msg>, message: Self::Msg, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         match message {
             ListenerMsg::Watch { id, interfaces, addresses, source } => {
                 state.forget(id);
                 state.watch(id, Watch { interfaces, addresses, source });
             }
             ListenerMsg::Forget { id } => state.forget(id),
+            ListenerMsg::Links(settings) => state.look_otherwise(settings),
+            ListenerMsg::LookAgain => state.look_again(),
             ListenerMsg::Changed(changes) => state.heard(&changes?),
             #[cfg(test)]
             ListenerMsg::Panic => std::panic::panic_any("asked to"),
         }
+        state.set_alarm(&myself);
         Ok(())
     }
 }
@@ -150,6 +169,7 @@ impl Listening {
                 interest.instances.remove(&id);
                 if interest.instances.is_empty() {
                     self.interfaces.remove(&name);
+                    self.carriers.forget(&name);
                 }
             }
         }
@@ -161,6 +181,38 @@ impl Listening {
                 self.sources.remove(&source);
             }
         }
+    }
+
+    fn look_otherwise(&mut self, settings: LinkSettings) {
+        self.carriers.replace(settings);
+        let names: Vec<Arc<str>> = self.interfaces.keys().cloned().collect();
+        names.iter().for_each(|name| self.tell_if_changed(name));
+    }
+
+    fn look_again(&mut self) {
+        self.alarm = None;
+        for name in self.carriers.look_again() {
+            self.tell_if_changed(&name);
+        }
+    }
+
+    /// One timer for the earliest deadline.
+    fn set_alarm(&mut self, myself: &ActorRef<ListenerMsg>) {
+        let earliest = self.carriers.deadline();
+        if self.alarm.as_ref().map(|(at, _)| *at) == earliest {
+            return;
+        }
+        if let Some((_, alarm)) = self.alarm.take() {
+            alarm.abort();
+        }
+        self.alarm = earliest.map(|at| {
+            let myself = myself.clone();
+            let alarm = tokio::spawn(async move {
+                tokio::time::sleep(at.since(clock::now())).await;
+                let _ = myself.cast(ListenerMsg::LookAgain);
+            });
+            (at, alarm)
+        });
     }
 
     fn heard(&mut self, changes: &[Change]) {
@@ -271,12 +323,13 @@ impl Listening {
         }
         let was_up = interest.told.flatten().is_some_and(|view| view.up);
         let is_up = view.is_some_and(|view| view.up);
+        let who = if self.carriers.polls(name) { "Linkbeat" } else { "Netlink" };
         if interest.told == Some(None) {
             tracing::info!(interface = %name, "Interface {name} added");
         }
         match (was_up, is_up, view) {
-            (true, false, Some(_)) => tracing::info!(interface = %name, "Netlink reports {name} down"),
-            (false, true, _) => tracing::info!(interface = %name, "Netlink reports {name} up"),
+            (true, false, Some(_)) => tracing::info!(interface = %name, "{who} reports {name} down"),
+            (false, true, _) => tracing::info!(interface = %name, "{who} reports {name} up"),
             (_, _, None) => tracing::info!(interface = %name, "Interface {name} deleted"),
             _ => {}
         }
@@ -286,12 +339,14 @@ impl Listening {
         }
     }
 
-    fn view(&self, name: &str) -> Option<LinkView> {
+    fn view(&mut self, name: &Arc<str>) -> Option<LinkView> {
         let mirror = self.shared.mirror();
-        let link = mirror.by_name(name)?;
+        let link = mirror.by_name(name);
+        let up = self.carriers.counts_up(name, link);
+        let link = link?;
         Some(LinkView {
             index: link.index,
-            up: link.is_up(),
+            up,
             mac: link.mac,
             source4: self.source(link, Family::V4),
             source6: self.source(link, Family::V6),

@@ -5,10 +5,12 @@ use crate::config::model::Watched;
 use crate::ipc::messages::{FromVrrp, ToVrrp};
 use crate::net::mirror::Change;
 use crate::net::reflector::ReflectorError;
+use crate::process::rooted::Heard;
 use crate::types::{IpPrefix, MacAddr, ScriptOutcome};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::group::Report;
 use crate::vrrp::settings::{GroupSettings, Settings, VirtualAddress};
+use crate::vrrp::trackers::link::LinkSettings;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -53,10 +55,8 @@ pub(super) enum Member {
 }
 
 pub(super) enum RootMsg {
-    /// The supervisor said something.
-    Supervisor(ToVrrp),
-    /// The pipe is closed: withdraw and exit.
-    SupervisorGone,
+    /// What the supervisor says; when it is gone: withdraw and exit.
+    Supervisor(Heard<ToVrrp>),
     /// An instance panicked.
     InstanceFailed { id: InstanceId, why: String },
     /// The back-off of a failed actor is over.
@@ -76,6 +76,12 @@ pub(super) enum RootMsg {
     /// Make a member fail, to prove that nothing is lost.
     #[cfg(test)]
     Panic(Member),
+}
+
+impl From<Heard<ToVrrp>> for RootMsg {
+    fn from(heard: Heard<ToVrrp>) -> Self {
+        Self::Supervisor(heard)
+    }
 }
 
 pub(super) enum InstanceMsg {
@@ -241,6 +247,10 @@ pub(super) enum ListenerMsg {
     Watch { id: InstanceId, interfaces: Vec<Arc<str>>, addresses: Vec<IpAddr>, source: Option<IpAddr> },
     /// No more.
     Forget { id: InstanceId },
+    /// How links are looked at from now on.
+    Links(LinkSettings),
+    /// A link has been as it is long enough, or a driver is to be asked.
+    LookAgain,
     /// The mirror changed, or cannot be followed any more.
     Changed(Result<Vec<Change>, ReflectorError>),
     #[cfg(test)]

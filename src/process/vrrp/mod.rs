@@ -15,6 +15,7 @@
 //! nobody awaits anybody's answer. What a rebuilt actor must know is either in [`shared::Shared`] or sent again by Root.
 
 mod announcer;
+mod carrier;
 mod deadlines;
 mod dump;
 mod groups;
@@ -37,50 +38,11 @@ mod tests;
 
 use crate::ipc::messages::{FromVrrp, ToVrrp};
 use crate::ipc::{Inbox, Outbox};
-use messages::RootMsg;
-use ractor::Actor;
+use crate::process::rooted;
 use root::{Root, RootArguments};
 
-/// Exit status of a child that cannot work at all.
-const FATAL: u8 = 1;
-
 /// Runs the VRRP child (`address_monitoring` is `-a`) until the supervisor says stop or is gone; returns the exit status.
-pub async fn run(outbox: Outbox<FromVrrp>, mut inbox: Inbox<ToVrrp>, address_monitoring: bool) -> u8 {
+pub async fn run(outbox: Outbox<FromVrrp>, inbox: Inbox<ToVrrp>, address_monitoring: bool) -> u8 {
     outbox.post(&FromVrrp::Hello { protocol: crate::ipc::messages::PROTOCOL });
-    let (root, ended) = match Actor::spawn(None, Root, RootArguments { outbox: outbox.clone(), address_monitoring }).await {
-        Ok(spawned) => spawned,
-        Err(error) => {
-            tracing::error!("VRRP child cannot start: {error}");
-            return FATAL;
-        }
-    };
-    let reader = {
-        let root = root.clone();
-        tokio::spawn(async move {
-            loop {
-                let message = match inbox.next().await {
-                    Ok(Some(message)) => RootMsg::Supervisor(message),
-                    Ok(None) => RootMsg::SupervisorGone,
-                    Err(error) => {
-                        tracing::error!("cannot read what the supervisor says: {error}");
-                        RootMsg::SupervisorGone
-                    }
-                };
-                let last = matches!(message, RootMsg::SupervisorGone);
-                if root.cast(message).is_err() || last {
-                    return;
-                }
-            }
-        })
-    };
-    let status = match ended.await {
-        Ok(()) => 0,
-        Err(error) => {
-            tracing::error!("VRRP child ends: {error}");
-            FATAL
-        }
-    };
-    reader.abort();
-    outbox.flushed().await;
-    status
+    rooted::run("VRRP", Root, RootArguments { outbox: outbox.clone(), address_monitoring }, outbox, inbox).await
 }

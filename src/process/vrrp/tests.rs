@@ -8,6 +8,7 @@ use crate::ipc::{Inbox, Outbox, channel};
 use crate::net::lab::{self, NEAR, connect, index, output, until};
 use crate::net::mirror::{Change, Mirror};
 use crate::net::reflector::Reflector;
+use crate::process::rooted::Heard;
 use crate::types::{CentiSecs, IpPrefix, Priority, Version};
 use crate::vrrp::event::State;
 use crate::vrrp::settings::{Settings, VirtualAddress};
@@ -65,7 +66,7 @@ impl Child {
     }
 
     fn tell(&self, message: ToVrrp) {
-        self.root.cast(RootMsg::Supervisor(message)).unwrap();
+        self.root.cast(RootMsg::Supervisor(Heard::Said(message))).unwrap();
     }
 
     async fn hear(&mut self) -> FromVrrp {

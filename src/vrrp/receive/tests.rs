@@ -51,7 +51,7 @@ impl Wire {
         self.payload[6..8].fill(0);
         let mut sum = Sum::default();
         if packet::has_pseudo_header(&self.settings) {
-            sum = sum.with_pseudo_header(address(PEER), self.destination, self.payload.len());
+            sum = sum.with_pseudo_header(VRRP_PROTOCOL, address(PEER), self.destination, self.payload.len());
         }
         let sum = sum.with(&self.payload).finish();
         self.payload[6..8].copy_from_slice(&sum.to_be_bytes());

@@ -4,6 +4,7 @@
 //! a count of processes means for an instance is decided here.
 
 pub mod file;
+pub mod link;
 pub mod process;
 pub mod script;
 
@@ -14,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub struct Track {
     /// Name of the tracked object.
     pub name: String,
-    /// Weight, -253..=253; 0 is a fault.
+    /// Weight, -253..=253, of files and processes -254..=254; 0 is a fault.
     pub weight: i16,
     /// `reverse`: good and bad trade places.
     pub reverse: bool,

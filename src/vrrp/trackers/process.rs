@@ -53,9 +53,13 @@ impl ProcessCheck {
             Some((program, parameters)) => (*program, parameters),
             None => (&b""[..], &[][..]),
         };
+        self.is_named(comm, program) && self.parameters_match(parameters)
+    }
+
+    /// Whether its name fits, whatever its parameters: comm (15 bytes), or the first word of its command line.
+    pub fn is_named(&self, comm: &[u8], program: &[u8]) -> bool {
         let wanted = self.command.as_bytes();
-        let named = if self.full_command { program == wanted } else { comm == wanted.get(..15).unwrap_or(wanted) };
-        named && self.parameters_match(parameters)
+        if self.full_command { program == wanted } else { comm == wanted.get(..15).unwrap_or(wanted) }
     }
 
     fn parameters_match(&self, actual: &[&[u8]]) -> bool {

@@ -1,9 +1,6 @@
-//! The Internet checksum (RFC 1071) and the pseudo headers that VRRP version 3 puts under it (RFC 9568 §5.2.8).
+//! The Internet checksum (RFC 1071) and the pseudo headers that VRRP version 3 and ICMPv6 put under it.
 
 use std::net::IpAddr;
-
-/// IP protocol number of VRRP.
-pub const VRRP_PROTOCOL: u8 = 112;
 
 /// A running one's complement sum of 16-bit words.
 #[derive(Clone, Copy, Default, Debug)]
@@ -23,13 +20,13 @@ impl Sum {
     }
 
     /// Adds the pseudo header of an upper-layer packet of `length` bytes: RFC 793 for IPv4, RFC 8200 §8.1 for IPv6.
-    pub fn with_pseudo_header(self, source: IpAddr, destination: IpAddr, length: usize) -> Self {
+    pub fn with_pseudo_header(self, protocol: u8, source: IpAddr, destination: IpAddr, length: usize) -> Self {
         let sum = match (source, destination) {
             (IpAddr::V4(from), IpAddr::V4(to)) => self.with(&from.octets()).with(&to.octets()),
             (IpAddr::V6(from), IpAddr::V6(to)) => self.with(&from.octets()).with(&to.octets()),
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => self,
         };
-        Self(sum.0 + u64::from(VRRP_PROTOCOL) + (length as u64))
+        Self(sum.0 + u64::from(protocol) + (length as u64))
     }
 
     /// The checksum field's value: the complement of the folded sum.
@@ -62,8 +59,8 @@ mod tests {
         let source = "192.0.2.1".parse().unwrap();
         let group = "224.0.0.18".parse().unwrap();
         let mut bytes = vec![0x31, 0x33, 0x64, 0x01, 0x00, 0x64, 0, 0, 10, 0, 0, 1];
-        let sum = Sum::default().with_pseudo_header(source, group, bytes.len()).with(&bytes).finish();
+        let sum = Sum::default().with_pseudo_header(112, source, group, bytes.len()).with(&bytes).finish();
         bytes[6..8].copy_from_slice(&sum.to_be_bytes());
-        assert_eq!(Sum::default().with_pseudo_header(source, group, bytes.len()).with(&bytes).finish(), 0);
+        assert_eq!(Sum::default().with_pseudo_header(112, source, group, bytes.len()).with(&bytes).finish(), 0);
     }
 }

@@ -1,28 +1,24 @@
 //! The child's root actor: builds the others, rebuilds what fails, and speaks with the supervisor.
 
-use super::announcer::Announcer;
+mod building;
+mod dumps;
+mod reload;
+
 use super::deadlines::Haste;
-use super::dump::{self, Section};
-use super::groups::Groups;
-use super::instance::{InstanceArguments, Living};
-use super::keeper::Keeper;
-use super::listener::Listener;
-use super::messages::{GroupsMsg, InstanceId, InstanceMsg, KeeperMsg, Leaving, Member, RootMsg, Service, WatcherMsg};
-use super::shared::{Shared, lock};
-use super::sockets::Sockets;
-use super::stage::Stage;
-use super::timekeeper::Timekeeper;
-use super::watcher::{Watcher, WatcherArguments};
-use crate::actor::{Backoff, Restart, Restarts};
+use super::messages::{InstanceId, InstanceMsg, KeeperMsg, Leaving, Member, RootMsg, Service, WatcherMsg};
+use super::shared::Shared;
+use crate::actor::{Backoff, Restarts};
 use crate::config::model::{VrrpChanges, VrrpConfig, VrrpGlobal, Watched};
 use crate::ipc::Outbox;
-use crate::ipc::messages::{Dump, FromVrrp, ToVrrp};
-use crate::report::Tracking;
+use crate::ipc::messages::{FromVrrp, ToVrrp};
+use crate::process::rooted::Heard;
 use crate::sys::{clock, tuning};
 use crate::types::Instant;
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::settings::{GroupSettings, Settings};
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SpawnErr, SupervisionEvent};
+use building::again;
+use dumps::Collecting;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,27 +74,6 @@ enum Phase {
     Finishing,
 }
 
-/// A dump that waits for its instances.
-struct Collecting {
-    dump: Dump,
-    missing: Vec<InstanceId>,
-    sections: BTreeMap<InstanceId, Section>,
-}
-
-impl Member {
-    fn name(self) -> String {
-        match self {
-            Self::Service(service) => format!("{service:?}"),
-            Self::Instance(InstanceId(id)) => format!("instance {id}"),
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        let service = Service::ALL.into_iter().map(Self::Service).find(|member| member.name() == name);
-        service.or_else(|| name.strip_prefix("instance ")?.parse().ok().map(|id| Self::Instance(InstanceId(id))))
-    }
-}
-
 impl Actor for Root {
     type Msg = RootMsg;
     type State = Reign;
@@ -132,8 +107,8 @@ impl Actor for Root {
 
     async fn handle(&self, myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         match message {
-            RootMsg::Supervisor(message) => state.supervisor_said(&myself, message).await?,
-            RootMsg::SupervisorGone => {
+            RootMsg::Supervisor(Heard::Said(message)) => state.supervisor_said(&myself, message).await?,
+            RootMsg::Supervisor(Heard::Gone) => {
                 tracing::error!("the supervisor is gone: withdrawing");
                 state.withdraw(&myself);
             }
@@ -173,16 +148,6 @@ impl Actor for Root {
     }
 }
 
-/// Rebuilds after the back-off, at once the first time.
-fn again(myself: &ActorRef<RootMsg>, restart: &Restart) {
-    let Some(member) = Member::from_name(&restart.name) else { return };
-    if restart.after.is_zero() {
-        let _ = myself.cast(RootMsg::Rebuild(member));
-    } else {
-        myself.send_after(restart.after, move || RootMsg::Rebuild(member));
-    }
-}
-
 impl Reign {
     async fn supervisor_said(&mut self, myself: &ActorRef<RootMsg>, message: ToVrrp) -> Result<(), ActorProcessingErr> {
         match message {
@@ -200,10 +165,7 @@ impl Reign {
             ToVrrp::FileReads { name, value } => self.shared.watcher.cast(WatcherMsg::FileReads { name, value }),
             ToVrrp::ProcessCount { name, count } => self.shared.watcher.cast(WatcherMsg::ProcessCount { name, count }),
             ToVrrp::Ping(number) => self.pinged(myself, number),
-            ToVrrp::Dump(dump) => {
-                dump::announce(dump);
-                self.dump(dump);
-            }
+            ToVrrp::Dump(dump) => self.dump(dump),
             ToVrrp::Stop => self.withdraw(myself),
         }
         Ok(())
@@ -262,101 +224,6 @@ impl Reign {
         self.build_instance(id);
     }
 
-    /// Starts a member, for the first time or after it failed.
-    async fn build(&mut self, myself: &ActorRef<RootMsg>, member: Member) {
-        match member {
-            Member::Service(service) => self.build_and_tell(myself, service).await,
-            Member::Instance(id) => self.build_instance(id),
-        }
-    }
-
-    async fn build_and_tell(&mut self, myself: &ActorRef<RootMsg>, service: Service) {
-        let now = std::time::Instant::now();
-        let name = Member::Service(service).name();
-        match self.build_service(myself, service).await {
-            Ok(cell) => {
-                self.restarts.started(&name, &cell, now);
-                self.shared.instances.tell_all(|| InstanceMsg::Rebuilt(service));
-            }
-            Err(error) => {
-                let restart = self.restarts.not_started(&name, &error.to_string(), now);
-                tracing::error!("{restart}");
-                again(myself, &restart);
-            }
-        }
-    }
-
-    async fn build_service(&self, myself: &ActorRef<RootMsg>, service: Service) -> Result<ActorCell, SpawnErr> {
-        let shared = Arc::clone(&self.shared);
-        let root = myself.get_cell();
-        Ok(match service {
-            Service::Stage => {
-                let actor = Actor::spawn_linked(None, Stage, shared, root).await?.0;
-                self.shared.stage.set(actor.clone());
-                actor.get_cell()
-            }
-            Service::Timekeeper => {
-                let actor = Actor::spawn_linked(None, Timekeeper, shared, root).await?.0;
-                self.shared.timekeeper.set(actor.clone());
-                actor.get_cell()
-            }
-            Service::Announcer => {
-                let actor = Actor::spawn_linked(None, Announcer, shared, root).await?.0;
-                self.shared.announcer.set(actor.clone());
-                actor.get_cell()
-            }
-            Service::Keeper => {
-                let actor = Actor::spawn_linked(None, Keeper, (shared, self.global.firewall.clone()), root).await?.0;
-                self.shared.keeper.set(actor.clone());
-                actor.get_cell()
-            }
-            Service::Sockets => {
-                let actor = Actor::spawn_linked(None, Sockets, shared, root).await?.0;
-                self.shared.sockets.set(actor.clone());
-                actor.get_cell()
-            }
-            Service::Groups => {
-                let actor = Actor::spawn_linked(None, Groups, (shared, self.groups.clone()), root).await?.0;
-                self.shared.groups.set(actor.clone());
-                actor.get_cell()
-            }
-            Service::Watcher => {
-                let arguments = WatcherArguments { shared, watched: self.watched.clone(), known: self.known.clone() };
-                let actor = Actor::spawn_linked(None, Watcher, arguments, root).await?.0;
-                self.shared.watcher.set(actor.clone());
-                actor.get_cell()
-            }
-            Service::Listener => {
-                let actor =
-                    Actor::spawn_linked(None, Listener, (shared, self.global.monitor_buffer, self.address_monitoring), root).await?.0;
-                self.shared.listener.set(actor.clone());
-                actor.get_cell()
-            }
-        })
-    }
-
-    /// Nothing when the instance is not wanted any more.
-    fn build_instance(&self, id: InstanceId) {
-        let Some(record) = self.records.get(&id).filter(|record| !record.leaving) else { return };
-        let arguments = InstanceArguments {
-            id,
-            settings: Arc::clone(&record.settings),
-            shared: Arc::clone(&self.shared),
-            resume: record.snapshot.clone(),
-            not_before: self.not_before,
-        };
-        self.shared.instances.enter(id.0, Box::new(Living::new(arguments)));
-        self.shared.tell(id, InstanceMsg::Begin);
-        self.ask_again(id);
-    }
-
-    /// A question that a failed generation took along is put to the next.
-    fn ask_again(&self, id: InstanceId) {
-        for collecting in self.dumps.iter().filter(|collecting| collecting.missing.contains(&id)) {
-            self.shared.tell(id, InstanceMsg::Describe { clear: collecting.dump == Dump::StatsAndClear });
-        }
-    }
-
     fn changed(&mut self, id: InstanceId, snapshot: Snapshot) {
         let Some(record) = self.records.get_mut(&id) else { return };
         self.outbox.post(&FromVrrp::Changed { instance: record.settings.name.clone(), snapshot: Box::new(snapshot.clone()) });
@@ -370,57 +237,6 @@ impl Reign {
             self.outbox.post(&FromVrrp::Running);
             tuning::give_back_memory();
         }
-    }
-
-    fn prepare(&mut self, generation: u64, changes: Box<VrrpChanges>) {
-        let named = changes.removed.iter().chain(changes.changed.iter().map(|(name, _)| name));
-        let reasons: Vec<String> =
-            named.filter(|name| !self.names.contains_key(*name)).map(|name| format!("no instance {name} is running")).collect();
-        if reasons.is_empty() {
-            self.prepared = Some((generation, changes));
-            self.outbox.post(&FromVrrp::Prepared { generation });
-        } else {
-            self.outbox.post(&FromVrrp::Refused { generation, reasons });
-        }
-    }
-
-    fn commit(&mut self, generation: u64) {
-        let Some((_, changes)) = self.prepared.take_if(|(prepared, _)| *prepared == generation) else {
-            tracing::error!("told to commit reload {generation}, which was not prepared");
-            return;
-        };
-        let VrrpChanges { global, removed, changed, added, groups, watched } = *changes;
-        if let Some(groups) = groups {
-            self.groups = groups.clone();
-            self.shared.groups.cast(GroupsMsg::Replace(groups));
-        }
-        if let Some(watched) = watched {
-            self.watched = watched.clone();
-            self.shared.watcher.cast(WatcherMsg::Watch(watched));
-        }
-        if let Some(global) = global {
-            self.global = global;
-        }
-        for name in removed {
-            if let Some(id) = self.names.remove(&name) {
-                self.dismiss(id);
-            }
-        }
-        for (name, settings) in changed {
-            let Some(id) = self.names.remove(&name) else { continue };
-            if name != settings.name {
-                self.outbox.post(&FromVrrp::Removed { instance: name });
-            }
-            self.names.insert(settings.name.clone(), id);
-            if let Some(record) = self.records.get_mut(&id) {
-                record.settings = Arc::clone(&settings);
-            }
-            self.shared.tell(id, InstanceMsg::Replace(settings));
-        }
-        for settings in added {
-            self.add(settings, None);
-        }
-        self.outbox.post(&FromVrrp::Committed { generation });
     }
 
     /// Tells an instance to withdraw for good.
@@ -471,35 +287,9 @@ impl Reign {
         }
     }
 
-    fn dump(&mut self, dump: Dump) {
-        let what = match dump {
-            Dump::Data => "Printing VRRP data",
-            Dump::Stats => "Printing VRRP stats",
-            Dump::StatsAndClear => "Printing and clearing VRRP stats",
-            Dump::Json => "Printing VRRP as json",
-        };
-        tracing::info!("{what} for process({}) on signal", std::process::id());
-        let clear = dump == Dump::StatsAndClear;
-        let missing: Vec<InstanceId> = self.records.iter().filter(|(_, record)| !record.leaving).map(|(id, _)| *id).collect();
-        for id in &missing {
-            self.shared.tell(*id, InstanceMsg::Describe { clear });
-        }
-        self.dumps.push(Collecting { dump, missing, sections: BTreeMap::new() });
-        self.say_complete_dumps();
-    }
-
-    fn described(&mut self, id: InstanceId, section: Section) {
-        // answers come in the order of the questions
-        if let Some(collecting) = self.dumps.iter_mut().find(|collecting| collecting.missing.contains(&id)) {
-            collecting.missing.retain(|missing| *missing != id);
-            collecting.sections.insert(id, section);
-        }
-        self.say_complete_dumps();
-    }
-
     #[cfg(test)]
     fn make_panic(&self, member: Member) {
-        use super::messages::{AnnouncerMsg, ListenerMsg, SocketsMsg};
+        use super::messages::{AnnouncerMsg, GroupsMsg, ListenerMsg, SocketsMsg};
         match member {
             Member::Instance(id) => self.shared.tell(id, InstanceMsg::Panic),
             Member::Service(Service::Stage) => self.shared.stage.kill(),
@@ -510,24 +300,6 @@ impl Reign {
             Member::Service(Service::Announcer) => self.shared.announcer.cast(AnnouncerMsg::Panic),
             Member::Service(Service::Groups) => self.shared.groups.cast(GroupsMsg::Panic),
             Member::Service(Service::Watcher) => self.shared.watcher.cast(WatcherMsg::Panic),
-        }
-    }
-
-    fn say_complete_dumps(&mut self) {
-        let (complete, waiting) =
-            std::mem::take(&mut self.dumps).into_iter().partition(|collecting: &Collecting| collecting.missing.is_empty());
-        self.dumps = waiting;
-        for Collecting { dump, sections, .. } in complete {
-            let sections: Vec<Section> = sections.into_values().collect();
-            let readings = lock(&self.shared.readings);
-            let tracking = Tracking {
-                groups: &self.groups,
-                watched: &self.watched,
-                script: &|name| readings.scripts.get(name).copied(),
-                file: &|name| readings.files.get(name).copied(),
-            };
-            let text = dump::text(dump, &sections, &tracking, &self.shared.mirror());
-            self.outbox.post(&FromVrrp::Dumped { dump, text });
         }
     }
 }

@@ -1,0 +1,63 @@
+//! The two phases of a reload: what changes is kept ready, then carried out.
+
+use super::super::messages::{GroupsMsg, InstanceMsg, ListenerMsg, WatcherMsg};
+use super::Reign;
+use crate::config::model::VrrpChanges;
+use crate::ipc::messages::FromVrrp;
+use std::sync::Arc;
+
+impl Reign {
+    pub(super) fn prepare(&mut self, generation: u64, changes: Box<VrrpChanges>) {
+        let named = changes.removed.iter().chain(changes.changed.iter().map(|(name, _)| name));
+        let reasons: Vec<String> =
+            named.filter(|name| !self.names.contains_key(*name)).map(|name| format!("no instance {name} is running")).collect();
+        if reasons.is_empty() {
+            self.prepared = Some((generation, changes));
+            self.outbox.post(&FromVrrp::Prepared { generation });
+        } else {
+            self.outbox.post(&FromVrrp::Refused { generation, reasons });
+        }
+    }
+
+    pub(super) fn commit(&mut self, generation: u64) {
+        let Some((_, changes)) = self.prepared.take_if(|(prepared, _)| *prepared == generation) else {
+            tracing::error!("told to commit reload {generation}, which was not prepared");
+            return;
+        };
+        let VrrpChanges { global, removed, changed, added, groups, watched } = *changes;
+        if let Some(groups) = groups {
+            self.groups = groups.clone();
+            self.shared.groups.cast(GroupsMsg::Replace(groups));
+        }
+        if let Some(watched) = watched {
+            self.watched = watched.clone();
+            self.shared.watcher.cast(WatcherMsg::Watch(watched));
+        }
+        if let Some(global) = global {
+            if global.links != self.global.links {
+                self.shared.listener.cast(ListenerMsg::Links(global.links.clone()));
+            }
+            self.global = global;
+        }
+        for name in removed {
+            if let Some(id) = self.names.remove(&name) {
+                self.dismiss(id);
+            }
+        }
+        for (name, settings) in changed {
+            let Some(id) = self.names.remove(&name) else { continue };
+            if name != settings.name {
+                self.outbox.post(&FromVrrp::Removed { instance: name });
+            }
+            self.names.insert(settings.name.clone(), id);
+            if let Some(record) = self.records.get_mut(&id) {
+                record.settings = Arc::clone(&settings);
+            }
+            self.shared.tell(id, InstanceMsg::Replace(settings));
+        }
+        for settings in added {
+            self.add(settings, None);
+        }
+        self.outbox.post(&FromVrrp::Committed { generation });
+    }
+}

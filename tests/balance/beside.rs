@@ -1,0 +1,112 @@
+//! The original as oracle: on the same configuration the kernel's table is the same, word for word.
+
+use crate::common::*;
+use crate::house::*;
+use std::any::type_name;
+use std::path::Path;
+
+const ORIGINAL: &str = "/usr/sbin/keepalived";
+
+/// Runs the original on ka1 and ours on ka2 with this configuration, and shows them to `test`.
+fn beside<F: FnOnce(&House<'_>, &Daemon, &Daemon)>(config: &str, test: F) {
+    if !promised_by_ours() {
+        return;
+    }
+    if !Path::new(ORIGINAL).exists() {
+        return skip("install keepalived: the original is the oracle");
+    }
+    house_as(type_name::<F>(), |house| {
+        house.host("ka1").write(CONF, config).unwrap();
+        let original = start_as(house.host("ka1"), ORIGINAL, &["-n", "-l", "-D"]);
+        let ours = start(house.host("ka2"), config);
+        test(house, &original, &ours);
+    });
+}
+
+/// `ipvsadm -Sn`, sorted.
+fn saved(host: &Host) -> Vec<String> {
+    let mut lines: Vec<String> = host.sh("ipvsadm -Sn").unwrap().lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// Waits until both tables have so many lines, and compares them.
+fn same_tables(house: &House<'_>, lines: usize) {
+    let both = || (saved(house.host("ka1")), saved(house.host("ka2")));
+    let full = |(original, ours): &(Vec<String>, Vec<String>)| original.len() == lines && ours.len() == lines;
+    if lab::until("full tables", PATIENCE, || full(&both())).is_err() {
+        let (original, ours) = both();
+        panic!("not {lines} lines: original {original:#?}\nours {ours:#?}\n{}", house.lab.logs());
+    }
+    let (original, ours) = both();
+    assert_eq!(ours, original);
+}
+
+const PLAIN: &str = "    lb_kind DR\n    protocol TCP\n";
+
+#[test]
+fn every_scheduler_flag_method_and_persistence_is_the_originals() {
+    let real = real_server("172.25.254.110 80", "        weight 3\n");
+    let mut config = "global_defs {\n    lvs_timeouts tcp 100 tcpfin 50 udp 70\n}\n".to_owned();
+    let mut lines = 0;
+    let mut port = 1000;
+    let mut add = |at: Option<&str>, words: &str, reals: &str, rows: usize| {
+        port += 1;
+        let at = at.map_or_else(|| format!("172.25.254.100 {port}"), str::to_owned);
+        config += &virtual_server(&at, words, reals);
+        lines += rows;
+    };
+    for scheduler in ["rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "dh", "sed", "nq", "mh", "fo", "ovf"] {
+        add(None, &format!("{PLAIN}    lb_algo {scheduler}\n"), &real, 2);
+    }
+    for flags in
+        ["lb_algo sh\nsh-port", "lb_algo sh\nsh-fallback\nsh-port", "lb_algo mh\nmh-port\nmh-fallback", "lb_algo wlc\nflag-1\nflag-3"]
+    {
+        add(None, &format!("{PLAIN}{flags}\n"), &real, 2);
+    }
+    for words in ["persistence_timeout 50", "persistence_timeout", "persistence_timeout 30\n    persistence_granularity 255.255.255.0"] {
+        add(None, &format!("{PLAIN}    lb_algo rr\n    {words}\n"), &real, 2);
+    }
+    add(None, "lb_algo rr\nlb_kind DR\nprotocol UDP\nops\n", &real, 2);
+    add(None, "lb_algo rr\nlb_kind NAT\nprotocol UDP\npersistence_timeout 60\npersistence_engine sip\n", &real, 2);
+    add(None, "lb_algo rr\nlb_kind NAT\nprotocol SCTP\n", &real, 2);
+    add(
+        Some("172.25.254.100 0"),
+        "lb_algo rr\nlb_kind DR\nprotocol TCP\npersistence_timeout 10\n",
+        &real_server("172.25.254.110 0", ""),
+        2,
+    );
+    add(None, PLAIN, &real_server("172.25.254.110 80", "        uthreshold 100\n        lthreshold 50\n"), 2);
+    for method in [
+        "TUN",
+        "TUN type ipip",
+        "TUN type gue port 6080",
+        "TUN type gue port 6080 csum",
+        "TUN type gue port 6080 remcsum",
+        "TUN type gre",
+        "TUN type gre csum",
+        "NAT",
+        "DR",
+    ] {
+        add(
+            None,
+            "lb_algo rr\nprotocol TCP\nlb_kind DR\n",
+            &real_server("172.25.254.110 80", &format!("        lvs_method {method}\n")),
+            2,
+        );
+    }
+    let v6 = real_server("fd00:25::120 80", "");
+    add(Some("fd00:25::100 80"), "lb_algo wrr\nlb_kind DR\nprotocol TCP\npersistence_timeout 10\npersistence_granularity 64\n", &v6, 2);
+    add(None, "lb_algo rr\nlb_kind TUN\nprotocol TCP\n", &(v6.clone() + &real_server("172.25.254.120 80", "")), 3);
+    add(Some("fwmark 5"), "lb_algo rr\nlb_kind DR\nprotocol TCP\n", &real_server("172.25.254.110", ""), 2);
+    add(Some("fwmark 6"), "lb_algo rr\nlb_kind DR\nip_family inet6\nprotocol TCP\n", &real_server("fd00:25::120", ""), 2);
+    config += "virtual_server_group G {\n    172.25.254.150-153 80\n    172.25.254.160 81\n    fwmark 9\n}\n";
+    config += &virtual_server("group G", "lb_algo rr\nlb_kind NAT\nprotocol TCP\n", &real_server("172.25.254.110 8080", ""));
+    lines += 12;
+    beside(&config, |house, _, _| {
+        same_tables(house, lines);
+        let timeouts = |host: &str| house.host(host).sh("ipvsadm -L --timeout").unwrap();
+        assert_eq!(timeouts("ka2"), "Timeout (tcp tcpfin udp): 100 50 70\n");
+        assert_eq!(timeouts("ka2"), timeouts("ka1"));
+    });
+}
