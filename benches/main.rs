@@ -9,6 +9,7 @@
 //! `KEEPALIVED_BIN` is our daemon (the one that cargo has just built), `KEEPALIVED_PEER` the original (/usr/sbin/keepalived). As root: an
 //! ordinary user's user namespace has no room for bursts of thousands of packets. A table is worth what the load average beside it allows.
 
+mod balance;
 mod configs;
 mod contest;
 mod failover;
@@ -16,8 +17,13 @@ mod figures;
 mod parse;
 mod reload;
 mod scale;
+mod scripts;
 mod size;
 mod usage;
+
+#[path = "../tests/common/machine.rs"]
+#[allow(clippy::unwrap_used, unreachable_pub, missing_docs, reason = "shared with the tests")]
+mod machine;
 
 use contest::{Contest, Problem};
 use std::process::ExitCode;
@@ -25,11 +31,13 @@ use std::process::ExitCode;
 /// A bench: its name, what it shows, and what runs it.
 type Bench = (&'static str, &'static str, fn(&Contest) -> Result<(), Problem>);
 
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     ("failover", "crash, stop and link down: excess over the RFC's time, and first advert to first gratuitous ARP", failover::run),
     ("scale", "1, 250 and 2,000 instances: CPU an advert, private memory, mass failover", scale::run),
     ("reload", "4,000 instances, one change: the worst gap between adverts", reload::run),
+    ("balance", "1,000 to 20,000 real servers: install, memory, reload, CPU a check; needs IPVS or User-Mode Linux", in_machine),
     ("parse", "-t of 500 to 8,000 instances: CPU", parse::run),
+    ("scripts", "200 scripts a second: adverts off their time, CPU a script; state change to the notify script's first line", scripts::run),
     ("size", "idle memory, exec to first advert, SIGTERM to exit", size::run),
 ];
 
@@ -54,6 +62,19 @@ fn measure(benches: &[Bench], contest: &Contest) -> ExitCode {
         }
     }
     outcome
+}
+
+/// On a kernel with IPVS: this one, or a virtual machine's in which this program runs again.
+fn in_machine(contest: &Contest) -> Result<(), Problem> {
+    if machine::is_inside() || machine::has_ipvs() {
+        return balance::run(contest);
+    }
+    let full = contest.full.then(|| "--full".to_owned());
+    match machine::run(std::iter::once("balance".to_owned()).chain(full).collect(), &[]) {
+        machine::Outcome::Ran(said) => print!("in User-Mode Linux, on one CPU:\n{said}"),
+        machine::Outcome::Missing(what) | machine::Outcome::NoBoot(what) => return Err(Problem::new(what)),
+    }
+    Ok(())
 }
 
 /// The benches that the arguments name (all without a name), and whether to take more time. Cargo itself adds `--bench`.

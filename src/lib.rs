@@ -16,7 +16,7 @@
 //! | [`sys`] | the only `unsafe`: clock, processes, signals, privileges, sandbox, sockets, namespaces, log sinks |
 //! | [`ipc`] | typed messages between processes, one enum a direction, framing |
 //! | [`actor`] | thin helpers over ractor: root supervisor with back-off; troupes of small actors |
-//! | [`net`] | netlink reflector, addresses, advert sockets, ARP and NDISC, nftables |
+//! | [`net`] | netlink reflector, addresses, advert sockets, ARP and NDISC, nftables, process connector |
 //! | [`ipvs`] | the kernel's balancer: generic netlink codec, wrapper |
 //! | [`probe`] | how a checker reaches its target: TCP, TLS, UDP, ICMP |
 //! | [`script`] | programs of other people: whose rights they get, whether they may run, running them, FIFOs |

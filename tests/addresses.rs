@@ -149,3 +149,23 @@ fn a_hundred_addresses_stand_and_go_together() {
         assert_eq!(virtual_ones(), 0);
     });
 }
+
+#[test]
+fn static_addresses_stand_while_the_daemon_runs_and_follow_a_reload() {
+    laboratory(&["ka1"], |lab| {
+        let ka1 = lab.host("ka1");
+        let config = |first: &str| format!("static_ipaddress {{\n {first}\n fd00:77::1/64 dev eth0\n}}\n{}", Instance::default());
+        let has = |ip: &str| ka1.has(ip.parse::<IpAddr>().unwrap());
+        let mut daemon = start(ka1, &config("10.77.0.1/24 brd + scope link"));
+        lab.wait("the static addresses", secs(5), || has("10.77.0.1") && has("fd00:77::1")).unwrap();
+        let all = ka1.addresses().unwrap();
+        let one = find(&all, "10.77.0.1");
+        assert_eq!((one.scope.as_str(), one.broadcast), ("link", Some([10, 77, 0, 255].into())), "on the default interface");
+        lab.wait("master", secs(8), || ka1.has(VIP)).unwrap();
+        reload(ka1, &daemon, &config("10.77.0.2/24"));
+        lab.wait("the other static address", secs(5), || has("10.77.0.2") && !has("10.77.0.1")).unwrap();
+        assert!(has("fd00:77::1") && ka1.has(VIP));
+        daemon.stop().unwrap();
+        assert!(!has("10.77.0.2") && !has("fd00:77::1") && !ka1.has(VIP));
+    });
+}

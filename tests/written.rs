@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod written {
     use keepalived_rs::config::convert::{Converted, Secrets, convert, understood};
+    use keepalived_rs::config::plan::plan;
     use keepalived_rs::config::{Files, LoadOptions, load, model::Config};
     use keepalived_rs::syntax::layout;
     use keepalived_rs::vrrp::settings::Auth;
@@ -138,5 +139,28 @@ mod written {
             }
         }
         assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn a_plan_is_empty_exactly_when_nothing_differs() {
+        let configs: Vec<(PathBuf, Config)> = corpus().into_iter().map(|path| (path.clone(), config(&Over::default(), &path))).collect();
+        let mut wrong = Vec::new();
+        for pair in configs.windows(2) {
+            let [(path, old), (_, new)] = pair else { continue };
+            if !plan(old, old).is_empty() {
+                wrong.push(format!("{}: {:?}", path.display(), plan(old, old)));
+            }
+            if plan(old, new).is_empty() != (old == new) {
+                wrong.push(format!("{} and the next: {:?}", path.display(), plan(old, new)));
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn the_samples_are_laid_out() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("etc/keepalived/keepalived.conf.sample");
+        let text = std::fs::read_to_string(path).unwrap();
+        assert_eq!(layout::format(&text), text);
     }
 }

@@ -12,9 +12,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// For a child process: at once, then 1, 2, 4 … 60 s while it lives less than 60 s (keepalived's respawn delays).
+    /// For a child process: at once, then 0.1, 0.2, 0.4 … 60 s while it lives less than 5 s. keepalived waits a second before a
+    /// second start within a minute: a master of sub-second adverts would be none any more, and a child that lived for 5 s
+    /// is not one that dies of its start.
     pub const fn process() -> Self {
-        Self::new(Duration::from_secs(1), Duration::from_secs(60), Duration::from_secs(60))
+        Self::new(Duration::from_millis(100), Duration::from_secs(60), Duration::from_secs(5))
     }
 
     /// For an actor inside a process: at once, then 10, 20, 40 ms … 1 s while it lives less than 1 s.
@@ -48,16 +50,16 @@ mod tests {
     #[test]
     fn the_first_death_is_answered_at_once_and_the_rest_ever_later() {
         let mut backoff = Backoff::process();
-        let seconds: Vec<u64> = waits(&mut backoff, Duration::from_secs(3), 9).iter().map(|ms| ms / 1000).collect();
-        assert_eq!(seconds, [0, 1, 2, 4, 8, 16, 32, 60, 60]);
+        let milliseconds = waits(&mut backoff, Duration::from_secs(3), 13);
+        assert_eq!(milliseconds, [0, 100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000]);
     }
 
     #[test]
     fn a_long_life_is_forgiven() {
         let mut backoff = Backoff::process();
         waits(&mut backoff, Duration::from_secs(1), 5);
-        assert_eq!(backoff.died(Duration::from_secs(60)), Duration::ZERO);
-        assert_eq!(backoff.died(Duration::from_secs(59)), Duration::from_secs(1));
+        assert_eq!(backoff.died(Duration::from_secs(5)), Duration::ZERO);
+        assert_eq!(backoff.died(Duration::from_secs(4)), Duration::from_millis(100));
     }
 
     #[test]

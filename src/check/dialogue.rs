@@ -30,6 +30,9 @@ pub enum Failure {
     /// No connection, or it broke.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// No connection within the time.
+    #[error("no connection within {0:?}")]
+    NotConnected(Duration),
     /// Nothing within the time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
@@ -57,8 +60,11 @@ pub enum Failure {
     /// HTTP: the body does not fit the expression.
     #[error("the body does not match the regex")]
     Regex,
-    /// SMTP: another code than wanted.
-    #[error("Bad response from server: {0}")]
+    /// SMTP: the server greets with something else than 220.
+    #[error("greeting [{0}]")]
+    Greeting(String),
+    /// SMTP: it answers HELO with something else than 250.
+    #[error("reply [{0}]")]
     Reply(String),
     /// DNS: an error code.
     #[error("response code {0}")]

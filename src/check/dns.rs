@@ -37,6 +37,12 @@ impl Name {
     }
 }
 
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("."))
+    }
+}
+
 /// Record types that can be asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the records' own")]
@@ -70,6 +76,11 @@ impl RecordType {
     /// By its word, any case.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().find(|row| row.1.eq_ignore_ascii_case(word)).map(|row| row.0)
+    }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|row| row.0 == self).map_or("SOA", |row| row.1)
     }
 
     fn number(self) -> u16 {

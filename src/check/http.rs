@@ -4,9 +4,11 @@
 //! a library that takes chunks apart would find another.
 
 use super::dialogue::{Dialogue, Failure, Step};
+use super::regex::{Expression, PAGE_LIMIT, Regex};
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Most bytes of a header.
 const HEADER_LIMIT: usize = 64 * 1024;
@@ -20,12 +22,12 @@ pub struct Settings {
     pub urls: Vec<Url>,
     /// `http_protocol`.
     pub protocol: Protocol,
-    /// `enable_sni`, `sni_name`: the name to ask for in the TLS greeting.
-    pub sni: Option<String>,
+    /// `enable_sni`: a name is sent in the TLS greeting.
+    pub sni: bool,
+    /// `sni_name`: that name, also the one that a verified certificate must have; else the url's `virtualhost`.
+    pub sni_name: Option<String>,
     /// `fast_recovery`: the next URL at once while the checker is down or has not run.
     pub fast_recovery: bool,
-    /// The `SSL` block's `ca`: then the server's certificate is verified.
-    pub ca: Option<String>,
 }
 
 /// One `url` block.
@@ -41,53 +43,23 @@ pub struct Url {
     pub virtualhost: Option<String>,
     /// `regex`.
     pub regex: Option<Regex>,
+    /// `tls_compliant`: an end without TLS's own word for it (close_notify) is a failure.
+    #[serde(default)]
+    pub tls_compliant: bool,
 }
 
-/// Most bytes of a page that an expression is held against.
-const PAGE_LIMIT: usize = 1024 * 1024;
-
-/// `regex` and what belongs to it.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct Regex {
-    /// The expression, in the language that PCRE2 and the `fancy-regex` crate share.
-    pub pattern: String,
-    /// `regex_options` as letters of an inline group: `i`, `s`, `m`, `x`, `U`.
-    pub flags: String,
-    /// It must match; not so with `regex_no_match`.
-    pub wanted: bool,
-    /// `regex_min_offset`: a match begins here or later, in bytes.
-    pub min: u32,
-    /// `regex_max_offset`: a match begins before here.
-    pub max: Option<u32>,
-}
-
-impl Default for Regex {
+impl Default for Url {
     fn default() -> Self {
-        Self { pattern: String::new(), flags: String::new(), wanted: true, min: 0, max: None }
+        Self { path: "/".to_owned(), digest: None, status: vec![(200, 299)], virtualhost: None, regex: None, tls_compliant: false }
     }
 }
 
-impl Regex {
-    /// Ready to match.
-    ///
-    /// # Errors
-    /// Where the expression is wrong.
-    pub fn compile(&self) -> Result<fancy_regex::Regex, String> {
-        let flags = if self.flags.is_empty() { String::new() } else { format!("(?{})", self.flags) };
-        fancy_regex::Regex::new(&format!("{flags}{}", self.pattern)).map_err(|error| error.to_string())
-    }
-
-    /// Whether a page is as wanted. An expression that takes too many steps does not match.
-    fn fits(&self, page: &[u8]) -> bool {
-        let Ok(regex) = self.compile() else { return false };
-        let text = String::from_utf8_lossy(page);
-        let mut from = usize::try_from(self.min).unwrap_or(usize::MAX).min(text.len());
-        while !text.is_char_boundary(from) {
-            from += 1;
-        }
-        let found = regex.find_from_pos(&*text, from).ok().flatten();
-        let matches = found.is_some_and(|found| self.max.is_none_or(|max| (found.start() as u64) < u64::from(max)));
-        matches == self.wanted
+impl Settings {
+    /// The name of the server in TLS, without a port: what is sent with `enable_sni`, and what a verified certificate must have.
+    pub fn tls_name<'a>(&'a self, url: &'a Url) -> Option<&'a str> {
+        let name = self.sni_name.as_deref().or(url.virtualhost.as_deref())?;
+        let bare = name.rsplit_once(':').filter(|(host, port)| !host.contains(':') && port.parse::<u16>().is_ok());
+        Some(bare.map_or(name, |(host, _)| host))
     }
 }
 
@@ -103,31 +75,46 @@ pub enum Protocol {
     V1_1,
 }
 
-/// What one conversation is about.
+impl Protocol {
+    /// As it is written in a configuration.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::V1_0 => "1.0",
+            Self::V1_0Close => "1.0C",
+            Self::V1_1 => "1.1",
+        }
+    }
+}
+
+/// What one conversation is about, made once for all checks of a URL.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The request's bytes.
     bytes: Vec<u8>,
     status: Vec<(u16, u16)>,
     digest: Option<[u8; 16]>,
-    regex: Option<Regex>,
+    regex: Option<Arc<Expression>>,
 }
 
 impl Request {
-    /// The request for `url` on a server at `address` and `port`, as keepalived 2.2.7 words it.
-    pub fn new(settings: &Settings, url: &Url, address: IpAddr, port: u16) -> Self {
-        let host = url.virtualhost.clone().unwrap_or_else(|| match address {
-            IpAddr::V4(address) => format!("{address}:{port}"),
-            IpAddr::V6(address) => format!("[{address}]:{port}"),
-        });
-        let (version, close) = match settings.protocol {
-            Protocol::V1_0 => ("1.0", ""),
-            Protocol::V1_0Close => ("1.0", "Connection: close\r\n"),
-            Protocol::V1_1 => ("1.1", "Connection: close\r\n"),
-        };
-        let bytes = format!("GET {} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {host}\r\n\r\n", url.path).into_bytes();
-        Self { bytes, status: url.status.clone(), digest: url.digest, regex: url.regex.clone() }
+    /// The request for `url` on a server at `address` and `port`. The expression is `url.regex`, compiled.
+    pub fn new(settings: &Settings, url: &Url, address: IpAddr, port: u16, regex: Option<Arc<Expression>>) -> Self {
+        Self { bytes: request(settings.protocol, url, address, port), status: url.status.clone(), digest: url.digest, regex }
     }
+}
+
+/// A request as keepalived 2.2.7 words it.
+pub fn request(protocol: Protocol, url: &Url, address: IpAddr, port: u16) -> Vec<u8> {
+    let host = url.virtualhost.clone().unwrap_or_else(|| match address {
+        IpAddr::V4(address) => format!("{address}:{port}"),
+        IpAddr::V6(address) => format!("[{address}]:{port}"),
+    });
+    let (version, close) = match protocol {
+        Protocol::V1_0 => ("1.0", ""),
+        Protocol::V1_0Close => ("1.0", "Connection: close\r\n"),
+        Protocol::V1_1 => ("1.1", "Connection: close\r\n"),
+    };
+    format!("GET {} HTTP/{version}\r\nUser-Agent: KeepAliveClient\r\n{close}Host: {host}\r\n\r\n", url.path).into_bytes()
 }
 
 /// The part of the answer that is being read.
@@ -141,13 +128,13 @@ enum Stage {
 /// The conversation.
 #[derive(Debug)]
 pub struct Http {
-    request: Request,
+    request: Arc<Request>,
     stage: Stage,
 }
 
 impl Http {
     /// A new one.
-    pub const fn new(request: Request) -> Self {
+    pub const fn new(request: Arc<Request>) -> Self {
         Self { request, stage: Stage::Header(Vec::new()) }
     }
 
@@ -208,7 +195,7 @@ impl Http {
 
 impl Dialogue for Http {
     fn connected(&mut self) -> Step {
-        Step::Send(std::mem::take(&mut self.request.bytes))
+        Step::Send(self.request.bytes.clone())
     }
 
     fn received(&mut self, bytes: &[u8]) -> Step {
@@ -235,7 +222,7 @@ impl Dialogue for Http {
 }
 
 /// The header's length and where the body begins; some servers end lines with LF alone.
-fn header_end(bytes: &[u8]) -> Option<(usize, usize)> {
+pub fn header_end(bytes: &[u8]) -> Option<(usize, usize)> {
     let crlf = bytes.windows(4).position(|four| four == b"\r\n\r\n").map(|at| (at, at + 4));
     let lf = bytes.windows(2).position(|two| two == b"\n\n").map(|at| (at, at + 2));
     match (crlf, lf) {
@@ -333,21 +320,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn settings() -> Settings {
-        Settings { tls: false, urls: vec![url(None)], protocol: Protocol::V1_0, sni: None, fast_recovery: false, ca: None }
+        Settings { tls: false, urls: vec![url(None)], protocol: Protocol::V1_0, sni: false, sni_name: None, fast_recovery: false }
     }
 
     fn url(digest: Option<&str>) -> Url {
-        Url {
-            path: "/".to_owned(),
-            digest: digest.map(|text| digest_of(text).unwrap()),
-            status: vec![(200, 299)],
-            virtualhost: None,
-            regex: None,
-        }
+        Url { digest: digest.map(|text| digest_of(text).unwrap()), ..Url::default() }
     }
 
     fn http(digest: Option<&str>) -> Http {
-        Http::new(Request::new(&settings(), &url(digest), "127.0.0.3".parse().unwrap(), 80))
+        Http::new(Arc::new(Request::new(&settings(), &url(digest), "127.0.0.3".parse().unwrap(), 80, None)))
     }
 
     const HELLO: &str = "5d41402abc4b2a76b9719d911017c592";
@@ -356,6 +337,17 @@ mod tests {
     fn the_request_is_the_originals() {
         let sent = b"GET / HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nHost: 127.0.0.3:80\r\n\r\n".to_vec();
         assert_eq!(http(None).connected(), Step::Send(sent));
+    }
+
+    #[test]
+    fn the_name_in_tls_has_no_port_and_is_the_checkers_own_word_first() {
+        let mut settings = settings();
+        let url = |host: &str| Url { virtualhost: Some(host.to_owned()), ..Url::default() };
+        assert_eq!(settings.tls_name(&url("a.example:8443")), Some("a.example"));
+        assert_eq!(settings.tls_name(&url("2001:db8::1")), Some("2001:db8::1"));
+        assert_eq!(settings.tls_name(&Url::default()), None);
+        settings.sni_name = Some("b.example".to_owned());
+        assert_eq!(settings.tls_name(&url("a.example")), Some("b.example"));
     }
 
     #[test]
@@ -409,8 +401,26 @@ mod tests {
             let mut check = http(Some(HELLO));
             check.connected();
             if prefix { check.received(b"HTTP/1.0 200 OK\r\n"); }
-            for chunk in chunks { check.received(&chunk); }
+            for chunk in chunks {
+                check.received(&chunk);
+                if let Stage::Header(pending) = &check.stage {
+                    prop_assert!(pending.len() <= HEADER_LIMIT);
+                }
+            }
             check.closed();
+        }
+
+        #[test]
+        fn a_status_is_a_number_or_the_answer_is_malformed(line in r"(HTTP/[0-9.]{0,3} ?[0-9]{0,4}|[ -~]{0,20})", lengths in "(-|[0-9]{0,25})") {
+            let mut check = http(None);
+            check.connected();
+            let answer = format!("{line}\r\nContent-Length: {lengths}\r\n\r\nbody");
+            let step = match check.received(answer.as_bytes()) {
+                Step::Read => check.closed(),
+                step => step,
+            };
+            let decided = matches!(step, Step::Done(Ok(()) | Err(Failure::Status(_) | Failure::Malformed(_) | Failure::ClosedEarly)));
+            prop_assert!(decided, "{step:?}");
         }
 
         #[test]
@@ -426,23 +436,5 @@ mod tests {
             }
             prop_assert_eq!(last, Step::Done(Ok(())));
         }
-    }
-
-    #[test]
-    fn an_expression_is_held_against_the_page() {
-        let fits = |pattern: &str, change: fn(&mut Regex)| {
-            let mut regex = Regex { pattern: pattern.to_owned(), ..Regex::default() };
-            change(&mut regex);
-            regex.fits(b"hello World \xff end")
-        };
-        assert!(fits("hel+o W", |_| {}));
-        assert!(!fits("hel+o w", |_| {}));
-        assert!(fits("hel+o w", |regex| regex.flags.push('i')));
-        assert!(fits("o(?= W)", |_| {}), "look-around as PCRE2 has it");
-        assert!(!fits("hello", |regex| regex.min = 1));
-        assert!(!fits("World", |regex| regex.max = Some(6)));
-        assert!(fits("World", |regex| regex.max = Some(7)));
-        assert!(fits("gone", |regex| regex.wanted = false));
-        assert!(Regex { pattern: "(".to_owned(), ..Regex::default() }.compile().is_err());
     }
 }

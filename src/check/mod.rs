@@ -1,13 +1,18 @@
 //! Health checks as arithmetic: one file a checker with its settings and its dialogue, and the schedule that they all share.
 
+pub mod certificate;
 pub mod dialogue;
 pub mod dns;
 pub mod http;
+pub mod mail;
 pub mod misc;
+pub mod patience;
+pub mod regex;
 pub mod schedule;
 pub mod settings;
 pub mod smtp;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 pub mod words;
 

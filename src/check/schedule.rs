@@ -4,6 +4,9 @@ use super::settings::Timing;
 use crate::types::Instant;
 use std::time::Duration;
 
+/// Largest share of `delay_loop` that a check may come sooner.
+const JITTER: f64 = 0.05;
+
 /// Where one checker stands. It holds its deadline; nobody has to cancel a timer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Schedule {
@@ -122,6 +125,18 @@ impl Schedule {
         Change::WentDown { retries }
     }
 
+    /// The next check, when a whole `delay_loop` is waited for it, comes sooner by this share of a [`JITTER`]: checks that
+    /// began together do not stay together, and none is later than configured.
+    pub fn sooner(&mut self, timing: &Timing, share: f64) {
+        let early = timing.delay_loop.mul_f64(JITTER * share.clamp(0.0, 1.0));
+        self.due = self.due.map(|due| if due.since(self.begun) >= timing.delay_loop { due - early } else { due });
+    }
+
+    /// Runs together with another that is due then.
+    pub fn together(&mut self, other: Instant) {
+        self.due = self.due.map(|_| other);
+    }
+
     /// The same checker after a reload: state is kept, the deadline as well.
     pub fn retimed(&mut self, now: Instant, timing: &Timing) {
         self.failures = self.failures.min(timing.retry);
@@ -199,6 +214,21 @@ mod tests {
                 prop_assert_eq!(schedule.is_up(), expect_up);
                 prop_assert!(schedule.deadline().is_some());
             }
+        }
+
+        #[test]
+        fn jitter_is_never_late_and_never_much(share in 0.0f64..=1.0, took in 0u64..12_000, success: bool) {
+            let timing = timing(1);
+            let mut schedule = Schedule::start(T0, &timing, false, 0.0);
+            schedule.begun();
+            schedule.ended(T0 + Duration::from_millis(took), &timing, true);
+            schedule.begun();
+            schedule.ended(T0 + Duration::from_millis(took), &timing, success);
+            let plain = schedule.deadline().unwrap();
+            schedule.sooner(&timing, share);
+            let due = schedule.deadline().unwrap();
+            prop_assert!(due <= plain && plain.since(due) <= Duration::from_millis(301));
+            prop_assert!(success || due == plain, "a retry comes when it is due");
         }
 
         #[test]

@@ -35,24 +35,25 @@ impl Smtp {
         Self { helo: settings.helo.clone(), stage: Stage::Greeting, pending: Vec::new() }
     }
 
-    /// The code of the first whole reply in the buffer, which it leaves (RFC 5321 §4.2: `250-` goes on, `250 ` ends).
-    fn reply(&mut self) -> Result<Option<u16>, Failure> {
+    /// Whether a whole reply, and a good one, was in the buffer, which it leaves (RFC 5321 §4.2: `250-` goes on, `250 ` ends).
+    fn reply(&mut self) -> Result<bool, Failure> {
         let mut start = 0;
         while let Some(length) = self.pending.get(start..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
             let line = self.pending.get(start..start + length).unwrap_or_default();
             let text = String::from_utf8_lossy(line).trim_end().to_owned();
             start += length + 1;
-            let code = text.get(..3).and_then(|digits| digits.parse::<u16>().ok()).ok_or_else(|| Failure::Reply(text.clone()))?;
-            if text.as_bytes().get(3) != Some(&b'-') {
-                let expected = if self.stage == Stage::Greeting { 220 } else { 250 };
-                if self.stage != Stage::Quit && code != expected {
-                    return Err(Failure::Reply(text));
+            let code = text.get(..3).and_then(|digits| digits.parse::<u16>().ok());
+            if code.is_none() || text.as_bytes().get(3) != Some(&b'-') {
+                match (self.stage, code) {
+                    (Stage::Quit, _) | (Stage::Greeting, Some(220)) | (Stage::Helo, Some(250)) => {}
+                    (Stage::Greeting, _) => return Err(Failure::Greeting(text)),
+                    (Stage::Helo, _) => return Err(Failure::Reply(text)),
                 }
                 self.pending.drain(..start);
-                return Ok(Some(code));
+                return Ok(true);
             }
         }
-        if self.pending.len() > REPLY_LIMIT { Err(Failure::TooLong(REPLY_LIMIT)) } else { Ok(None) }
+        if self.pending.len() > REPLY_LIMIT { Err(Failure::TooLong(REPLY_LIMIT)) } else { Ok(false) }
     }
 }
 
@@ -65,16 +66,16 @@ impl Dialogue for Smtp {
         self.pending.extend_from_slice(bytes);
         match (self.reply(), self.stage) {
             (Err(failure), _) => Step::Done(Err(failure)),
-            (Ok(None), _) => Step::Read,
-            (Ok(Some(_)), Stage::Greeting) => {
+            (Ok(false), _) => Step::Read,
+            (Ok(true), Stage::Greeting) => {
                 self.stage = Stage::Helo;
                 Step::Send(format!("HELO {}\r\n", self.helo).into_bytes())
             }
-            (Ok(Some(_)), Stage::Helo) => {
+            (Ok(true), Stage::Helo) => {
                 self.stage = Stage::Quit;
                 Step::Send(b"QUIT\r\n".to_vec())
             }
-            (Ok(Some(_)), Stage::Quit) => Step::Done(Ok(())),
+            (Ok(true), Stage::Quit) => Step::Done(Ok(())),
         }
     }
 
@@ -105,7 +106,10 @@ mod tests {
     #[test]
     fn a_refusal_fails_with_its_text() {
         let mut check = smtp();
-        assert_eq!(check.received(b"554 go away\r\n"), Step::Done(Err(Failure::Reply("554 go away".to_owned()))));
+        assert_eq!(check.received(b"554 go away\r\n"), Step::Done(Err(Failure::Greeting("554 go away".to_owned()))));
+        let mut check = smtp();
+        check.received(b"220 hi\r\n");
+        assert_eq!(check.received(b"502 no\r\n"), Step::Done(Err(Failure::Reply("502 no".to_owned()))));
     }
 
     #[test]
@@ -121,6 +125,7 @@ mod tests {
             let mut check = smtp();
             for chunk in chunks {
                 if let Step::Done(_) = check.received(&chunk) { break; }
+                proptest::prop_assert!(check.pending.len() <= REPLY_LIMIT);
             }
             check.closed();
         }

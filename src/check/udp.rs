@@ -76,4 +76,13 @@ mod tests {
         assert_eq!(pattern("0g", false), None);
         assert_eq!(pattern("0x", false), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_datagram_and_no_pattern_panic(datagram: Vec<u8>, text in "[0-9a-fxX g]{0,20}", min: u16, max: u16) {
+            let Some(pattern) = pattern(&text, true) else { return Ok(()) };
+            let fits = judge(&Settings { payload: vec![], reply: Some(Reply { pattern: pattern.clone(), min, max }) }, &datagram).is_ok();
+            proptest::prop_assert!(!fits || (datagram.len() >= pattern.len() && datagram.len() >= usize::from(min)));
+        }
+    }
 }

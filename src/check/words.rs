@@ -1,70 +1,227 @@
-//! What is said about a check, in the words of keepalived 2.2.7.
+//! What is said about a check, in the words of keepalived 2.2.7 (observed, every checker going up and down).
+//!
+//! A cause that the original keeps to itself follows its words in brackets.
 
 use super::dialogue::Failure;
 use super::settings::{Checker, Kind};
 
-/// A check succeeded that had not before, or was down. For HTTP: one page did.
-pub fn success(checker: &Checker, server: &str, url: usize) -> Option<String> {
-    Some(match &checker.kind {
-        Kind::Tcp => format!("TCP connection to {server} success."),
-        Kind::Udp(_) => format!("UDP connection to {server} success."),
-        Kind::Ping => format!("ICMP connection to {server} success."),
-        Kind::Smtp(_) => format!("Remote SMTP server {server} succeed on service."),
-        Kind::Http(settings) => {
-            let page = settings.urls.get(url)?;
-            let what = if page.digest.is_some() { "MD5 digest" } else { "HTTP status code" };
-            format!("{what} success to {server} url({})", page.path)
-        }
-        Kind::Dns(_) | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => return None,
-    })
+/// A checker and those it is about, as they are named in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// What it is.
+    pub checker: &'a Checker,
+    /// The real server, `[192.0.2.1]:tcp:80`.
+    pub server: &'a str,
+    /// Its virtual server.
+    pub of: &'a str,
 }
 
-/// All pages succeeded.
-pub fn pages_succeeded(server: &str) -> String {
-    format!("Remote Web server {server} succeed on service.")
-}
+impl About<'_> {
+    /// A check succeeded that had not before, or was down. For HTTP: one page did.
+    pub fn success(&self, url: usize) -> Option<String> {
+        let server = self.server;
+        Some(match &self.checker.kind {
+            Kind::Tcp => format!("TCP connection to {server} success."),
+            Kind::Udp(_) => format!("UDP connection to {server} success."),
+            Kind::Ping => format!("ICMP connection to {server} success."),
+            Kind::Smtp(_) => format!("Remote SMTP server {server} succeed on service."),
+            Kind::Http(settings) => {
+                let page = settings.urls.get(url)?;
+                let what = match (&page.regex, &page.digest) {
+                    (Some(_), _) => "Regex match",
+                    (None, Some(_)) => "MD5 digest",
+                    (None, None) => "HTTP status code",
+                };
+                format!("{what} success to {server} url({})", page.path)
+            }
+            Kind::Misc(_) => format!("{} succeeded.", self.script()),
+            Kind::Dns(_) | Kind::File(_) | Kind::Bfd(_) => return None,
+        })
+    }
 
-/// Why a check failed; nothing where the original has no word before the verdict.
-pub fn reason(checker: &Checker, server: &str, url: usize, failure: &Failure) -> String {
-    let target = format!("[{}]:{}", checker.target.address, checker.target.port);
-    match (&checker.kind, failure) {
-        (Kind::Http(settings), Failure::Status(_) | Failure::Digest(_)) => {
-            let path = settings.urls.get(url).map_or("", |page| page.path.as_str());
-            let what = if matches!(failure, Failure::Status(_)) { "HTTP status code" } else { "MD5 digest" };
-            format!("{what} error to {server} url({path}), {failure}.")
+    /// All pages succeeded.
+    pub fn pages_succeeded(&self) -> String {
+        format!("Remote Web server {} succeed on service.", self.server)
+    }
+
+    /// Why a check failed.
+    pub fn reason(&self, url: usize, failure: &Failure) -> String {
+        let Self { checker, server, .. } = self;
+        let target = format!("[{}]:{}", checker.target.address, checker.target.port);
+        match &checker.kind {
+            Kind::Tcp => match failure {
+                Failure::NotConnected(_) | Failure::TooSlow(_) => format!("TCP connection to {server} timeout. ({failure})"),
+                failure => format!("TCP connection to {server} failed. ({failure})"),
+            },
+            Kind::Http(settings) => {
+                let path = settings.urls.get(url).map_or("", |page| page.path.as_str());
+                let what = match failure {
+                    Failure::Status(_) => "HTTP status code error to",
+                    Failure::Digest(_) => "MD5 digest error to",
+                    Failure::Regex => "Regex match failed",
+                    Failure::NotConnected(_) => "Timeout connecting",
+                    Failure::TimedOut(_) | Failure::TooSlow(_) => "Timeout HTTP read",
+                    Failure::Tls(_) => "SSL handshake/communication error connecting to",
+                    _ => "Connection failed",
+                };
+                format!("{what} server {server}. (url({path}): {failure})")
+            }
+            Kind::Smtp(_) => match failure {
+                Failure::NotConnected(_) => format!("SMTP_CHECK Connection timeout to server {target}"),
+                Failure::Connect(why) => format!("SMTP_CHECK Could not connect to server {target} ({why})"),
+                Failure::TimedOut(_) | Failure::TooSlow(_) => format!("SMTP_CHECK Read timeout from server {target}"),
+                Failure::Greeting(_) => format!("SMTP_CHECK Bad greeting banner from server {target} ({failure})"),
+                Failure::Reply(_) => format!("SMTP_CHECK Bad HELO response from server {target} ({failure})"),
+                failure => format!("SMTP_CHECK Read failure from server {target} ({failure})"),
+            },
+            Kind::Dns(_) => match failure {
+                Failure::ResponseCode(code) => format!("DNS_CHECK ({server}) read error occurred. (rcode = {code})"),
+                Failure::TimedOut(_) | Failure::TooSlow(_) => format!("DNS_CHECK ({server}) read timeout from socket"),
+                Failure::Connect(why) => format!("DNS_CHECK ({server}) failed to read socket; {}", errno_first(why)),
+                failure => format!("DNS_CHECK ({server}) {failure}"),
+            },
+            Kind::Udp(_) => match failure {
+                Failure::Mismatch => format!("UDP check to {server} reply data mismatch."),
+                failure => format!("UDP connection to {server} failed. ({failure})"),
+            },
+            Kind::Ping => format!("ICMP connection to {server} failed. ({failure})"),
+            Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => format!("{}: {failure}", self.script()),
         }
-        (Kind::Smtp(_), Failure::Connect(_)) => format!("SMTP_CHECK Could not connect to server {target}"),
-        (Kind::Smtp(_), Failure::TimedOut(_)) => format!("SMTP_CHECK Read timeout from server {target}"),
-        (Kind::Smtp(_), Failure::Reply(text)) => format!("SMTP_CHECK Bad response from server {target}: {text}"),
-        (Kind::Dns(_), Failure::ResponseCode(code)) => format!("DNS_CHECK ({server}) read error occurred. (rcode = {code})"),
-        (Kind::Dns(_), Failure::TimedOut(_)) => format!("DNS_CHECK ({server}) read timeout from socket"),
-        (kind, failure) => format!("{} of {server} at {target}: {failure}", kind.keyword()),
+    }
+
+    /// The verdict: down, after so many retries; `first` when it was the first check. With it comes the reason, unless that
+    /// is the verdict's own text.
+    pub fn failure(&self, url: usize, failure: &Failure, retries: u32, first: bool) -> (Option<String>, String) {
+        let Self { checker, server, of } = self;
+        let name = checker.kind.log_name();
+        let reason = self.reason(url, failure);
+        // At its first check a page counts the retries that it never made as made.
+        let retries = if first && matches!(checker.kind, Kind::Http(_)) { checker.timing.retry } else { retries };
+        let after = if retries == 0 { String::new() } else { format!(" after {retries} retries") };
+        match checker.kind {
+            Kind::Smtp(_) => (None, reason),
+            Kind::Dns(_) => (None, format!("{reason}{after}")),
+            Kind::Ping if retries > 0 => (Some(reason), format!("{name} on service {server} of {of} failed{after}.")),
+            Kind::Misc(_) => (None, self.script_failure(failure, retries)),
+            _ => (Some(reason), format!("{name} on service {server} failed{after}.")),
+        }
+    }
+
+    fn script(&self) -> String {
+        let program = match &self.checker.kind {
+            Kind::Misc(settings) => settings.command.program().to_string_lossy(),
+            _ => "".into(),
+        };
+        format!("Misc check for [{} VS {}] by [{program}]", self.server, self.of)
+    }
+
+    fn script_failure(&self, failure: &Failure, retries: u32) -> String {
+        let after = match (self.checker.timing.retry, retries) {
+            (0, _) => " with retry disabled".to_owned(),
+            (_, 0) => String::new(),
+            (_, 1) => " after 1 retry".to_owned(),
+            (_, retries) => format!(" after {retries} retries"),
+        };
+        let (verb, cause) = match failure {
+            Failure::ScriptTimedOut => ("timed out", String::new()),
+            Failure::Exited(status) => ("failed", format!(" (exited with status {status})")),
+            Failure::Killed(signal) => ("failed", format!(" (due to signal {signal})")),
+            failure => ("failed", format!(" ({failure})")),
+        };
+        format!("{} {verb}{after}{cause}.", self.script())
     }
 }
 
-/// The verdict: down, after so many retries.
-pub fn failure(checker: &Checker, server: &str, retries: u32) -> String {
-    let name = checker.kind.log_name();
-    match retries {
-        0 => format!("{name} on service {server} failed."),
-        retries => format!("{name} on service {server} failed after {retries} retries."),
-    }
+/// A `track_file` takes a server out, or lets it back in.
+pub fn file_fault(server: &str, file: &str, fault: bool) -> String {
+    format!("({server}): tracked file {file} {} FAULT state", if fault { "now" } else { "leaving" })
+}
+
+/// `Connection refused (os error 111)` as `errno 111 (Connection refused)`.
+fn errno_first(text: &str) -> String {
+    let parts = text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error "));
+    parts.map_or_else(|| text.to_owned(), |(what, number)| format!("errno {number} ({what})"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{Target, Timing};
+    use crate::check::{Target, Timing, dns, http, misc, smtp, udp};
+    use std::time::Duration;
+
+    const SERVER: &str = "[127.1.0.1]:tcp:80";
+    const OF: &str = "[10.8.0.1]:tcp:80";
+
+    fn checker(kind: Kind) -> Checker {
+        let target = Target::new([127, 1, 0, 1].into(), 80);
+        Checker { kind, target, timing: Timing { retry: 2, ..Timing::default() }, alpha: false, log_all_failures: false }
+    }
+
+    /// Reason and verdict.
+    fn down(kind: Kind, failure: &Failure, retries: u32) -> (Option<String>, String) {
+        let checker = checker(kind);
+        About { checker: &checker, server: SERVER, of: OF }.failure(0, failure, retries, retries == 0)
+    }
+
+    fn up(kind: Kind) -> Option<String> {
+        let checker = checker(kind);
+        About { checker: &checker, server: SERVER, of: OF }.success(0)
+    }
+
+    fn pages() -> Kind {
+        let urls = vec![http::Url::default()];
+        Kind::Http(http::Settings { tls: false, urls, protocol: http::Protocol::V1_0, sni: false, sni_name: None, fast_recovery: false })
+    }
+
+    fn script() -> Kind {
+        let command = crate::types::Command { argv: vec!["/tmp/misc.sh".into(), "a".into()], user: None };
+        Kind::Misc(misc::Settings { command, timeout: Duration::from_secs(1), dynamic: false })
+    }
+
+    fn refused() -> Failure {
+        Failure::Connect("Connection refused (os error 111)".to_owned())
+    }
 
     #[test]
-    fn lines_are_the_originals() {
-        let target = Target::new([127, 0, 0, 2].into(), 80);
-        let tcp = Checker { kind: Kind::Tcp, target, timing: Timing::default(), alpha: false, log_all_failures: false };
-        let name = "[127.0.0.2]:tcp:80";
-        assert_eq!(failure(&tcp, name, 0), "TCP_CHECK on service [127.0.0.2]:tcp:80 failed.");
-        assert_eq!(failure(&tcp, name, 1), "TCP_CHECK on service [127.0.0.2]:tcp:80 failed after 1 retries.");
-        assert_eq!(success(&tcp, name, 0).unwrap(), "TCP connection to [127.0.0.2]:tcp:80 success.");
-        let ping = Checker { kind: Kind::Ping, ..tcp };
-        assert_eq!(failure(&ping, name, 0), "ICMP CHECK on service [127.0.0.2]:tcp:80 failed.");
+    fn verdicts_are_the_originals() {
+        let verdict = |kind, failure: &Failure, retries| down(kind, failure, retries).1;
+        assert_eq!(verdict(Kind::Tcp, &refused(), 0), "TCP_CHECK on service [127.1.0.1]:tcp:80 failed.");
+        assert_eq!(verdict(Kind::Tcp, &refused(), 2), "TCP_CHECK on service [127.1.0.1]:tcp:80 failed after 2 retries.");
+        assert_eq!(verdict(pages(), &refused(), 0), "HTTP_CHECK on service [127.1.0.1]:tcp:80 failed after 2 retries.");
+        assert_eq!(verdict(Kind::Ping, &refused(), 0), "ICMP CHECK on service [127.1.0.1]:tcp:80 failed.");
+        assert_eq!(
+            verdict(Kind::Ping, &refused(), 2),
+            "ICMP CHECK on service [127.1.0.1]:tcp:80 of [10.8.0.1]:tcp:80 failed after 2 retries."
+        );
+        let dns = || Kind::Dns(dns::Settings { kind: dns::RecordType::A, name: dns::Name::default() });
+        assert_eq!(
+            verdict(dns(), &refused(), 2),
+            "DNS_CHECK ([127.1.0.1]:tcp:80) failed to read socket; errno 111 (Connection refused) after 2 retries"
+        );
+        assert_eq!(verdict(dns(), &Failure::ResponseCode(3), 0), "DNS_CHECK ([127.1.0.1]:tcp:80) read error occurred. (rcode = 3)");
+        let by = "Misc check for [[127.1.0.1]:tcp:80 VS [10.8.0.1]:tcp:80] by [/tmp/misc.sh]";
+        assert_eq!(verdict(script(), &Failure::Exited(3), 1), format!("{by} failed after 1 retry (exited with status 3)."));
+        assert_eq!(verdict(script(), &Failure::ScriptTimedOut, 2), format!("{by} timed out after 2 retries."));
+        let mail = Kind::Smtp(smtp::Settings { helo: "me".to_owned() });
+        assert!(verdict(mail, &refused(), 2).starts_with("SMTP_CHECK Could not connect to server [127.1.0.1]:80"));
+    }
+
+    #[test]
+    fn reasons_begin_with_the_originals_words() {
+        let reason = |kind, failure: &Failure| down(kind, failure, 1).0.unwrap();
+        assert!(reason(Kind::Tcp, &refused()).starts_with("TCP connection to [127.1.0.1]:tcp:80 failed."));
+        assert!(reason(pages(), &Failure::Status(503)).starts_with("HTTP status code error to server [127.1.0.1]:tcp:80."));
+        assert!(reason(pages(), &Failure::Regex).starts_with("Regex match failed server [127.1.0.1]:tcp:80."));
+        assert!(reason(pages(), &refused()).starts_with("Connection failed server [127.1.0.1]:tcp:80."));
+        let udp = Kind::Udp(udp::Settings { payload: vec![], reply: None });
+        assert_eq!(reason(udp, &Failure::Mismatch), "UDP check to [127.1.0.1]:tcp:80 reply data mismatch.");
+    }
+
+    #[test]
+    fn successes_are_the_originals() {
+        assert_eq!(up(Kind::Tcp).unwrap(), "TCP connection to [127.1.0.1]:tcp:80 success.");
+        assert_eq!(up(pages()).unwrap(), "HTTP status code success to [127.1.0.1]:tcp:80 url(/)");
+        let by = "Misc check for [[127.1.0.1]:tcp:80 VS [10.8.0.1]:tcp:80] by [/tmp/misc.sh]";
+        assert_eq!(up(script()).unwrap(), format!("{by} succeeded."));
     }
 }

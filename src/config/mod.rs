@@ -15,6 +15,8 @@ pub mod plan;
 mod properties;
 mod read;
 pub mod secrets;
+#[cfg(test)]
+mod toml_includes;
 
 pub use crate::syntax::diagnostic::{Edit, Position};
 pub use crate::syntax::{Diagnostic, Files, Report, Severity, Verdict};

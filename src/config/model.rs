@@ -2,7 +2,7 @@
 
 use crate::lvs::settings::Balancer;
 use crate::types::{Command, ScriptUser, Version};
-use crate::vrrp::settings::{Announce, GroupSettings, Settings};
+use crate::vrrp::settings::{Announce, GroupSettings, Settings, VirtualAddress};
 use crate::vrrp::trackers::file::FileCheck;
 use crate::vrrp::trackers::link::LinkSettings;
 use crate::vrrp::trackers::process::ProcessCheck;
@@ -67,6 +67,9 @@ pub struct VrrpGlobal {
     pub rx_buffer: Option<u32>,
     /// `vrrp_netlink_monitor_rcv_bufs`, bytes.
     pub monitor_buffer: Option<u32>,
+    /// `static_ipaddress`: on this host while the daemon runs, whoever is master; each with its `dev`.
+    #[serde(default)]
+    pub static_addresses: Vec<VirtualAddress>,
     /// `interface_up_down_delays`, `linkbeat_*`.
     #[serde(default)]
     pub links: LinkSettings,
@@ -344,6 +347,8 @@ pub struct Mail {
     pub timeout: Option<Duration>,
     /// `no_email_faults`.
     pub no_faults: bool,
+    /// `no_checker_emails`.
+    pub only_server_changes: bool,
 }
 
 /// What a reload changes for the VRRP child: only this crosses the pipe.

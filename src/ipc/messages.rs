@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Raised with every change to these enums: both ends come from one executable, so a mismatch is a bug that says so.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Supervisor to VRRP child.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

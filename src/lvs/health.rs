@@ -85,6 +85,11 @@ impl Health {
         self.servers.get(server).map_or(0, |server| server.failing.len())
     }
 
+    /// Whether this checker of it fails.
+    pub fn is_failing(&self, server: usize, checker: usize) -> bool {
+        self.servers.get(server).is_some_and(|server| server.failing.contains(&checker))
+    }
+
     /// Sum of the weights of live servers.
     pub fn live_weight(&self) -> i64 {
         self.settings
@@ -153,7 +158,8 @@ impl Health {
                 None => {
                     let (server, of) = (old_settings.name_of(before), old_settings.to_string());
                     notices.push(Notice::Gone { server: server.clone() });
-                    notices.push(Notice::Server { server, of, up: false, inhibit: false });
+                    notices.push(Notice::Server { server: server.clone(), of: of.clone(), up: false, inhibit: false });
+                    notices.push(Notice::Check { server, of, up: false, changed: true, text: "=> Removing <=".to_owned() });
                 }
             }
         }

@@ -30,6 +30,13 @@ impl VirtualServer {
         Socket(server.address, self.named_protocol(), server.port).to_string()
     }
 
+    /// The real server of that name.
+    pub fn server_named(&self, name: &str) -> Option<&RealServer> {
+        let (address, rest) = name.strip_prefix('[')?.split_once("]:")?;
+        let key = (address.parse().ok()?, rest.rsplit(':').next()?.parse().ok()?);
+        self.real_servers.iter().find(|server| server.key() == key)
+    }
+
     /// `[10.0.0.9]:tcp:80`.
     pub fn name_of_sorry(&self, server: &SorryServer) -> String {
         Socket(server.address, self.named_protocol(), server.port).to_string()
@@ -65,5 +72,10 @@ mod tests {
         server.address = Address::Group("G1".to_owned(), vec![]);
         assert_eq!(server.to_string(), "[G1]:0");
         assert_eq!(server.name_of(&RealServer::new(ten, 81)), "[10.0.0.1]:tcp:81");
+        server.real_servers = vec![RealServer::new(ten, 81), RealServer::new("2001:db8::1".parse().unwrap(), 0)];
+        for real in &server.real_servers {
+            assert_eq!(server.server_named(&server.name_of(real)), Some(real));
+        }
+        assert_eq!(server.server_named("[10.0.0.1]:tcp:82"), None);
     }
 }

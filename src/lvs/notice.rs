@@ -17,6 +17,19 @@ pub enum Notice {
         /// It stays in the table with weight 0 while down.
         inhibit: bool,
     },
+    /// A checker of a real server changed its mind: what a mail says.
+    Check {
+        /// The real server's name.
+        server: String,
+        /// Its virtual server's name.
+        of: String,
+        /// Is the real server up now?
+        up: bool,
+        /// Did it go up or down by this?
+        changed: bool,
+        /// The mail's line.
+        text: String,
+    },
     /// The weight of a real server changed.
     Weight {
         /// Its name.
@@ -91,6 +104,7 @@ impl fmt::Display for Notice {
                 };
                 write!(f, "{verb} service {server} {link} VS {of}")
             }
+            Self::Check { server, of, text, .. } => write!(f, "{server} of VS {of}: {text}"),
             Self::Weight { server, of, from, to, active } => {
                 let state = if *active { "active" } else { "inactive" };
                 write!(f, "Changing weight from {from} to {to} for {state} service {server} of VS {of}")
@@ -134,7 +148,17 @@ impl Notice {
         match self {
             Self::Server { server, of, up, .. } => Some(format!("RS {server} {of} {}\n", word(up))),
             Self::Quorum { of, up, .. } => Some(format!("VS {of} {}\n", word(up))),
-            Self::Weight { .. } | Self::Sorry { .. } | Self::Pool { .. } | Self::ShutDown { .. } | Self::Gone { .. } => None,
+            Self::Check { .. }
+            | Self::Weight { .. }
+            | Self::Sorry { .. }
+            | Self::Pool { .. }
+            | Self::ShutDown { .. }
+            | Self::Gone { .. } => None,
         }
+    }
+
+    /// Whether scripts, FIFOs or mail may want to know.
+    pub const fn is_told(&self) -> bool {
+        matches!(self, Self::Server { .. } | Self::Quorum { .. } | Self::Check { .. })
     }
 }

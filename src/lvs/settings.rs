@@ -1,9 +1,11 @@
 //! What `virtual_server`, `virtual_server_group` and `real_server` blocks were told: right by type, defaults filled in.
 
-use crate::check::Checker;
+use crate::check::{Checker, tls};
 use crate::types::{Command, Family};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Transport protocol of a service.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -293,26 +295,51 @@ pub struct Timeouts {
     pub udp: u32,
 }
 
+/// `lvs_flush_on_stop`: how the table is left at the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub enum FlushOnStop {
+    /// Without it: server by server, each told of.
+    #[default]
+    Not,
+    /// `VS`: our services at once, without a word about their servers.
+    Ours,
+    /// The whole table at once, strangers' services too.
+    Everything,
+}
+
 /// Everything that the checker child is told.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Balancer {
     /// `virtual_server` blocks, in order; no service belongs to two.
-    pub servers: Vec<std::sync::Arc<VirtualServer>>,
+    pub servers: Vec<Arc<VirtualServer>>,
     /// `lvs_flush`: the whole table is emptied at start.
     pub flush: bool,
     /// `lvs_flush_on_stop`.
-    pub flush_on_stop: bool,
+    pub flush_on_stop: FlushOnStop,
     /// `lvs_timeouts`.
     pub timeouts: Option<Timeouts>,
     /// `lvs_sync_daemon`, and the VRRP instance that it follows; without one both halves run.
     pub sync: Option<(SyncDaemon, Option<String>)>,
-    /// The `SSL` block's `ca`: then servers' certificates are verified (the original loads it and verifies nothing).
-    pub authority_file: Option<String>,
-    /// That file's content, read by the supervisor.
-    pub authority: Option<Vec<u8>>,
+    /// The `SSL` block.
+    #[serde(default)]
+    pub tls: tls::Settings,
+    /// What its files hold, read by the supervisor.
+    #[serde(default)]
+    pub tls_files: tls::Files,
 }
 
 impl Balancer {
+    /// What is the same as before is held once: a reload that changes one of thousands of servers leaves the others as they are.
+    pub fn share_with(&mut self, before: &Self) {
+        let key = |server: &Arc<VirtualServer>| (server.address.clone(), server.protocol, server.family);
+        let known: HashMap<_, _> = before.servers.iter().map(|server| (key(server), server)).collect();
+        for server in &mut self.servers {
+            if let Some(same) = known.get(&key(server)).filter(|same| **same == server) {
+                *server = Arc::clone(same);
+            }
+        }
+    }
+
     /// Whether there is anything to do.
     pub fn is_idle(&self) -> bool {
         self.servers.is_empty() && self.sync.is_none()

@@ -102,6 +102,11 @@ impl Receiver {
         Ok(())
     }
 
+    /// The number of its socket in this process, for the log.
+    pub fn number(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+
     /// Listens to a group on an interface; joining twice is fine.
     pub fn join(&self, group: IpAddr, ifindex: u32) -> io::Result<()> {
         let socket = SockRef::from(self.fd.get_ref());
@@ -342,6 +347,11 @@ impl Sender {
                 Ok(())
             }
         }
+    }
+
+    /// The number of its socket in this process, for the log.
+    pub fn number(&self) -> i32 {
+        self.fd.as_raw_fd()
     }
 
     /// Sends one advert with one system call; never waits (EAGAIN or ENOBUFS when the interface's queue is full).

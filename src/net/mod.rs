@@ -1,4 +1,5 @@
-//! What the VRRP child does to and hears from the kernel: reflector, addresses, advert sockets, ARP and NDISC, nftables.
+//! What the VRRP child does to and hears from the kernel: reflector, addresses, advert sockets, ARP and NDISC, nftables;
+//! and what the supervisor hears of processes.
 
 pub mod address;
 pub mod advert;

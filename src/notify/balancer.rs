@@ -4,69 +4,54 @@ use super::telling::Letter;
 use crate::check::Kind;
 use crate::ipc::messages::CheckerId;
 use crate::lvs::notice::Notice;
-use crate::lvs::settings::Balancer;
+use crate::lvs::settings::{Balancer, VirtualServer};
 use crate::types::Command;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// What somebody asked for, by going up and down.
-#[derive(Clone, Debug, Default)]
-struct Wish {
-    up: Option<Command>,
-    down: Option<Command>,
-    mail: bool,
-}
-
-/// Everything that the servers of a configuration asked for.
+/// Everything that the servers of a configuration asked for: looked up in it, so that thousands of servers cost nothing here.
 #[derive(Clone, Debug, Default)]
 pub struct Balanced {
-    wishes: HashMap<String, Wish>,
-    checks: HashMap<CheckerId, (Command, Duration)>,
+    servers: HashMap<String, Arc<VirtualServer>>,
 }
 
 impl Balanced {
     /// Of that configuration.
     pub fn of(balancer: &Balancer) -> Self {
-        let mut all = Self::default();
-        for server in &balancer.servers {
-            let of = server.to_string();
-            for real in &server.real_servers {
-                let wish = Wish { up: real.notify_up.clone(), down: real.notify_down.clone(), mail: real.smtp_alert };
-                if wish.up.is_some() || wish.down.is_some() || wish.mail {
-                    all.wishes.insert(subject(Some(&server.name_of(real)), &of), wish);
-                }
-                for (place, checker) in (0u32..).zip(&real.checkers) {
-                    if let Kind::Misc(settings) = &checker.kind {
-                        let id = CheckerId { service: of.clone(), server: real.key(), place };
-                        all.checks.insert(id, (settings.command.clone(), settings.timeout));
-                    }
-                }
-            }
-            let wish = Wish { up: server.quorum_up.clone(), down: server.quorum_down.clone(), mail: server.smtp_alert };
-            if wish.up.is_some() || wish.down.is_some() || wish.mail {
-                all.wishes.insert(subject(None, &of), wish);
-            }
-        }
-        all
+        Self { servers: balancer.servers.iter().map(|server| (server.to_string(), server.clone())).collect() }
     }
 
     /// The script of a `MISC_CHECK`, and how long it may take.
     pub fn check(&self, checker: &CheckerId) -> Option<(Command, Duration)> {
-        self.checks.get(checker).cloned()
+        let real = self.servers.get(&checker.service)?.real_servers.iter().find(|real| real.key() == checker.server)?;
+        match &real.checkers.get(usize::try_from(checker.place).ok()?)?.kind {
+            Kind::Misc(settings) => Some((settings.command.clone(), settings.timeout)),
+            _ => None,
+        }
     }
 
     /// Whom a notice is about, the script that it asks for, and whether a letter.
     pub fn told(&self, notice: &Notice) -> Option<(String, Option<Command>, bool)> {
-        let (name, up) = match notice {
-            Notice::Server { server, of, up, .. } => (subject(Some(server), of), *up),
-            Notice::Quorum { of, up, .. } => (subject(None, of), *up),
+        let (name, on_up, on_down, mail, up) = match notice {
+            Notice::Check { server, of, .. } => {
+                let real = self.servers.get(of)?.server_named(server)?;
+                return Some((subject(Some(server), of), None, real.smtp_alert));
+            }
+            Notice::Server { server, of, up, .. } => {
+                let real = self.servers.get(of)?.server_named(server)?;
+                (subject(Some(server), of), &real.notify_up, &real.notify_down, real.smtp_alert, *up)
+            }
+            Notice::Quorum { of, up, .. } => {
+                let server = self.servers.get(of)?;
+                (subject(None, of), &server.quorum_up, &server.quorum_down, server.smtp_alert, *up)
+            }
             Notice::Weight { .. } | Notice::Sorry { .. } | Notice::Pool { .. } | Notice::ShutDown { .. } | Notice::Gone { .. } => {
                 return None;
             }
         };
-        let wish = self.wishes.get(&name)?;
-        let script = if up { &wish.up } else { &wish.down };
-        Some((name, script.clone(), wish.mail))
+        let asks = on_up.is_some() || on_down.is_some() || mail;
+        asks.then(|| (name, if up { on_up } else { on_down }.clone(), mail))
     }
 }
 
@@ -77,14 +62,14 @@ fn subject(server: Option<&str>, of: &str) -> String {
     }
 }
 
-/// What a mail about it says.
-pub fn letter(notice: &Notice) -> Option<Letter> {
+/// What a mail about it says. `only_changes` (`no_checker_emails`): a checker alone is not worth one.
+pub fn letter(notice: &Notice, only_changes: bool) -> Option<Letter> {
     let word = |up: &bool| if *up { "UP" } else { "DOWN" };
     match notice {
-        Notice::Server { server, of, up, .. } => Some(Letter {
-            subject: format!("Realserver {server} of virtual server {of} - {}", word(up)),
-            body: format!("=> CHECK {} on service <=", if *up { "succeed" } else { "failed" }),
-        }),
+        Notice::Check { changed: false, .. } if only_changes => None,
+        Notice::Check { server, of, up, text, .. } => {
+            Some(Letter { subject: format!("Realserver {server} of virtual server {of} - {}", word(up)), body: text.clone() })
+        }
         Notice::Quorum { of, up, quorum, hysteresis, weight, start } => {
             let verb = match (start, up) {
                 (true, true) => "Starting with quorum up",
@@ -98,6 +83,8 @@ pub fn letter(notice: &Notice) -> Option<Letter> {
                 body: format!("=> {verb} {quorum}+{hysteresis}={bound} <= {weight} <="),
             })
         }
+        // Its checkers' own words are in the mails about it.
+        Notice::Server { .. } => None,
         Notice::Weight { .. } | Notice::Sorry { .. } | Notice::Pool { .. } | Notice::ShutDown { .. } | Notice::Gone { .. } => None,
     }
 }
@@ -106,6 +93,15 @@ pub fn letter(notice: &Notice) -> Option<Letter> {
 mod tests {
     use super::*;
     use crate::config::load::load_text;
+
+    #[test]
+    fn a_checkers_word_is_mailed_and_no_checker_emails_leaves_only_changes() {
+        let check = |up, changed| Notice::Check { server: "[r]".into(), of: "[v]".into(), up, changed, text: "=> x <=".into() };
+        let wanted = Letter { subject: "Realserver [r] of virtual server [v] - UP".into(), body: "=> x <=".into() };
+        assert_eq!(letter(&check(true, false), false).as_ref(), Some(&wanted));
+        assert_eq!(letter(&check(true, true), true).as_ref(), Some(&wanted));
+        assert_eq!(letter(&check(true, false), true), None);
+    }
 
     const TEXT: &str = "virtual_server 10.0.0.1 80 {\n lb_algo rr\n lb_kind DR\n protocol TCP\n quorum_down \"/q down\"\n real_server 10.0.0.2 80 {\n notify_up /up\n MISC_CHECK {\n misc_path \"/m a\"\n misc_timeout 3\n user nobody\n }\n }\n}\n";
 

@@ -302,7 +302,7 @@ impl Court {
         }
         let told = self.balanced.told(notice).or_else(|| self.retired_balanced.told(notice));
         let Some((name, script, mail)) = told else { return };
-        if mail && let Some(letter) = balancer_letter(notice) {
+        if mail && let Some(letter) = balancer_letter(notice, self.config.global.mail.only_server_changes) {
             let _ = self.reports.send(Report::Letter(letter));
         }
         let Some(command) = script.filter(|command| self.approved(command).is_some()) else { return };

@@ -91,4 +91,11 @@ mod tests {
     fn a_request_sums_to_nothing() {
         assert_eq!(Sum::default().with(&request(false, 1, 2)).finish(), 0);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_packet_panics(bytes: Vec<u8>, six: bool) {
+            is_answer(six, &bytes, 1, 2);
+        }
+    }
 }

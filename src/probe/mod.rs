@@ -1,58 +1,101 @@
 //! How a checker reaches its target: TCP, TLS, UDP, ICMP. A probe ends within its total deadline, however lively the peer is.
 
+mod connection;
 mod icmp;
 mod tcp;
 mod tls;
 mod udp;
 
-pub use tls::Trust;
+pub use crate::check::tls::Files;
+pub use connection::{Connection, open};
+pub use tls::{Trust, TrustError};
 
-use crate::check::http::{Http, Request};
+use crate::check::http::{Http, Request, Url};
+use crate::check::patience::Patience;
+use crate::check::regex::{Expression, Regex};
 use crate::check::smtp::Smtp;
-use crate::check::tcp::Tcp;
-use crate::check::{Checker, Dialogue, Failure, Kind, Target};
+use crate::check::{Checker, Dialogue, Failure, Kind, Step, Target};
+use crate::sys::clock;
 use socket2::SockRef;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Makes one check; for HTTP of the URL at that place in the block.
-///
-/// # Errors
-/// Why the server is not well.
-pub async fn probe(checker: &Checker, url: usize, trust: Option<&Arc<Trust>>) -> Result<(), Failure> {
-    let total = total(checker);
-    tokio::time::timeout(total, unlimited(checker, url, trust)).await.unwrap_or(Err(Failure::TooSlow(total)))
+/// One checker ready to be made again and again: its requests worded, its expressions compiled.
+#[derive(Debug)]
+pub struct Probe {
+    checker: Arc<Checker>,
+    /// One for each URL; nothing for one whose expression is wrong.
+    pages: Vec<Option<Arc<Request>>>,
+}
+
+/// What a check found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Outcome {
+    /// Whether the server is well, or why not.
+    pub result: Result<(), Failure>,
+    /// When the certificate that it showed ends, in seconds since 1970.
+    pub certificate_ends: Option<i64>,
+}
+
+impl Probe {
+    /// `compiled` answers the expression of a URL; equal ones may be shared.
+    pub fn new(checker: Arc<Checker>, mut compiled: impl FnMut(&Regex) -> Option<Arc<Expression>>) -> Self {
+        let pages = match &checker.kind {
+            Kind::Http(settings) => {
+                let page = |url: &Url| {
+                    let expression = match &url.regex {
+                        None => None,
+                        Some(regex) => Some(compiled(regex)?),
+                    };
+                    let target = &checker.target;
+                    Some(Arc::new(Request::new(settings, url, target.address, target.port, expression)))
+                };
+                settings.urls.iter().map(page).collect()
+            }
+            _ => Vec::new(),
+        };
+        Self { checker, pages }
+    }
+
+    /// Makes one check; for HTTP of the URL at that place in the block.
+    pub async fn make(&self, url: usize, trust: Option<&Arc<Trust>>) -> Outcome {
+        let total = total(&self.checker);
+        let mut ends = None;
+        let result = in_time(total, self.unlimited(url, trust, &mut ends)).await;
+        Outcome { result: result.unwrap_or(Err(Failure::TooSlow(total))), certificate_ends: ends }
+    }
+
+    async fn unlimited(&self, url: usize, trust: Option<&Arc<Trust>>, ends: &mut Option<i64>) -> Result<(), Failure> {
+        let target = &self.checker.target;
+        match &self.checker.kind {
+            Kind::Tcp => tcp::connect(target).await.map(drop),
+            Kind::Smtp(settings) => carry(target, &mut open(target, None).await?, &mut Smtp::new(settings)).await,
+            Kind::Http(settings) => {
+                let Some(page) = settings.urls.get(url) else { return Ok(()) };
+                let Some(Some(request)) = self.pages.get(url) else { return Err(Failure::Local("the regex is wrong".to_owned())) };
+                let tls = match (settings.tls, trust) {
+                    (false, _) => None,
+                    (true, Some(trust)) => Some((&**trust, settings.tls_name(page), settings.sni)),
+                    (true, None) => return Err(Failure::Local("TLS is not set up".to_owned())),
+                };
+                let mut connection = open(target, tls).await?;
+                connection.compliant(page.tls_compliant);
+                *ends = connection.certificate_ends();
+                carry(target, &mut connection, &mut Http::new(request.clone())).await
+            }
+            Kind::Dns(settings) => udp::resolve(target, settings).await,
+            Kind::Udp(settings) => udp::exchange(target, settings).await,
+            Kind::Ping => icmp::ping(target).await,
+            Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => Err(Failure::Local("not a network check".to_owned())),
+        }
+    }
 }
 
 /// The most that a check may take: a peer that trickles bytes holds nothing up longer.
 fn total(checker: &Checker) -> Duration {
     (checker.target.connect_timeout * 3).max(checker.timing.delay_loop)
-}
-
-async fn unlimited(checker: &Checker, url: usize, trust: Option<&Arc<Trust>>) -> Result<(), Failure> {
-    let target = &checker.target;
-    match &checker.kind {
-        Kind::Tcp => tcp::converse(target, &mut Tcp).await,
-        Kind::Smtp(settings) => tcp::converse(target, &mut Smtp::new(settings)).await,
-        Kind::Http(settings) => {
-            let Some(page) = settings.urls.get(url) else { return Ok(()) };
-            let mut dialogue = Http::new(Request::new(settings, page, target.address, target.port));
-            match trust {
-                _ if !settings.tls => tcp::converse(target, &mut dialogue).await,
-                Some(trust) => {
-                    // Without enable_sni no name is sent, as the original.
-                    tls::converse(target, trust, settings.sni.as_deref(), &mut dialogue).await
-                }
-                None => Err(Failure::Local("TLS is not set up".to_owned())),
-            }
-        }
-        Kind::Dns(settings) => udp::resolve(target, settings).await,
-        Kind::Udp(settings) => udp::exchange(target, settings).await,
-        Kind::Ping => icmp::ping(target).await,
-        Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => Err(Failure::Local("not a network check".to_owned())),
-    }
 }
 
 /// Where to, with the interface's index for a link-local address.
@@ -92,36 +135,46 @@ fn prepare(socket: &impl AsFd, target: &Target) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Waits for `what` that long, and longer by what we ourselves were late. `None` when it did not come.
+async fn in_time<T>(length: Duration, what: impl Future<Output = T>) -> Option<T> {
+    let mut what = std::pin::pin!(what);
+    let mut patience = Patience::new(clock::now(), length);
+    let mut rest = length;
+    loop {
+        if let Ok(value) = tokio::time::timeout(rest, &mut what).await {
+            return Some(value);
+        }
+        let now = clock::now();
+        if patience.is_over(now) {
+            return None;
+        }
+        rest = patience.due().since(now);
+    }
+}
+
 /// Waits for `what` as long as the target allows.
 async fn within<T>(target: &Target, what: impl Future<Output = std::io::Result<T>>) -> Result<T, Failure> {
-    match tokio::time::timeout(target.connect_timeout, what).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Failure::Connect(error.to_string())),
-        Err(_) => Err(Failure::TimedOut(target.connect_timeout)),
+    match in_time(target.connect_timeout, what).await {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(Failure::Connect(error.to_string())),
+        None => Err(Failure::TimedOut(target.connect_timeout)),
     }
 }
 
-/// Carries a conversation's bytes over whatever reads and writes.
-async fn carry(target: &Target, stream: &mut impl Bytes, dialogue: &mut impl Dialogue) -> Result<(), Failure> {
+/// Carries a conversation's bytes.
+async fn carry(target: &Target, connection: &mut Connection, dialogue: &mut impl Dialogue) -> Result<(), Failure> {
     let mut step = dialogue.connected();
     loop {
-        step = match step {
-            crate::check::Step::Done(result) => return result,
-            crate::check::Step::Send(bytes) => {
-                within(target, stream.write(&bytes)).await?;
-                stream.read_into(target, dialogue).await?
-            }
-            crate::check::Step::Read => stream.read_into(target, dialogue).await?,
+        match step {
+            Step::Done(result) => return result,
+            Step::Send(bytes) => connection.write(target, &bytes).await?,
+            Step::Read => {}
         }
+        step = connection.read_into(target, dialogue).await?;
     }
-}
-
-/// A stream of either kind.
-trait Bytes {
-    async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()>;
-    /// Reads once and tells the dialogue.
-    async fn read_into(&mut self, target: &Target, dialogue: &mut impl Dialogue) -> Result<crate::check::Step, Failure>;
 }
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

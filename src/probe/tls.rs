@@ -1,24 +1,25 @@
 //! TLS over TCP. Without a certificate authority nothing is verified, as the original; with one the certificate must be good.
 
-use super::{Bytes, carry, tcp, within};
-use crate::check::{Dialogue, Failure, Step, Target};
-use std::io;
+use super::within;
+use crate::check::tls::{Files, Secret, Version};
+use crate::check::{Failure, Target};
 use std::sync::Arc;
 use thiserror::Error;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, SupportedProtocolVersion};
 
-/// What servers' certificates are held against.
+/// What servers' certificates are held against, and what is shown of ourselves. Made once a configuration.
 #[derive(Debug)]
 pub struct Trust {
-    verified: Arc<ClientConfig>,
+    /// A name goes into the greeting.
+    named: Arc<ClientConfig>,
     nameless: Arc<ClientConfig>,
 }
 
@@ -26,79 +27,115 @@ pub struct Trust {
 #[derive(Debug, Error)]
 pub enum TrustError {
     /// The file of `ca` holds no certificate, or a bad one.
-    #[error("ca: {0}")]
+    #[error("SSL ca: {0}")]
     Authority(String),
+    /// The file of `certificate` holds none, or a bad one.
+    #[error("SSL certificate: {0}")]
+    Certificate(String),
+    /// The file of `key` holds none, or one that cannot be used.
+    #[error("SSL key: {0}")]
+    Key(String),
     /// The library refuses.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
 }
 
 impl Trust {
-    /// From the PEM text of `ca`, when it was given.
+    /// From what the files of the `SSL` block hold.
     ///
     /// # Errors
-    /// No certificate in it.
-    pub fn new(authority: Option<&[u8]>) -> Result<Self, TrustError> {
+    /// What is wrong with them.
+    pub fn new(files: &Files) -> Result<Self, TrustError> {
         let provider = Arc::new(ring::default_provider());
-        let builder = || ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
-        let open = || -> Result<ClientConfig, TrustError> {
-            let anyone = Arc::new(Anyone(provider.clone()));
-            Ok(builder()?.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth())
+        let versions: &[&SupportedProtocolVersion] = match files.least {
+            Version::V1_2 => &[&TLS13, &TLS12],
+            Version::V1_3 => &[&TLS13],
         };
-        let mut config = match authority {
-            None => open()?,
-            Some(pem) => {
-                let mut roots = RootCertStore::empty();
-                for certificate in CertificateDer::pem_slice_iter(pem) {
-                    let certificate = certificate.map_err(|error| TrustError::Authority(error.to_string()))?;
-                    roots.add(certificate)?;
-                }
-                if roots.is_empty() {
-                    return Err(TrustError::Authority("no certificate in the file".to_owned()));
-                }
-                builder()?.with_root_certificates(roots).with_no_client_auth()
-            }
+        let builder = ClientConfig::builder_with_provider(provider.clone()).with_protocol_versions(versions)?;
+        let builder = match &files.authority {
+            None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anyone(provider))),
+            Some(pem) => builder.with_root_certificates(roots(pem)?),
+        };
+        let mut config = match ours(files)? {
+            None => builder.with_no_client_auth(),
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key)?,
         };
         // Every check is a whole handshake: a resumed session would prove less.
         config.resumption = rustls::client::Resumption::disabled();
         let mut nameless = config.clone();
         nameless.enable_sni = false;
-        Ok(Self { verified: Arc::new(config), nameless: Arc::new(nameless) })
+        Ok(Self { named: Arc::new(config), nameless: Arc::new(nameless) })
     }
 }
 
-/// A whole conversation; `name` goes into the greeting.
-pub(super) async fn converse(target: &Target, trust: &Trust, name: Option<&str>, dialogue: &mut impl Dialogue) -> Result<(), Failure> {
-    let stream = tcp::connect(target).await?;
-    let config = if name.is_some() { &trust.verified } else { &trust.nameless };
+fn roots(pem: &[u8]) -> Result<RootCertStore, TrustError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| TrustError::Authority(error.to_string()))?;
+        roots.add(certificate).map_err(|error| TrustError::Authority(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(TrustError::Authority("no certificate in the file".to_owned()));
+    }
+    Ok(roots)
+}
+
+/// Our certificate with its key, when there is one.
+fn ours(files: &Files) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>, TrustError> {
+    let Some(pem) = &files.certificate else { return Ok(None) };
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|error| TrustError::Certificate(error.to_string()))?;
+    if chain.is_empty() {
+        return Err(TrustError::Certificate("no certificate in the file".to_owned()));
+    }
+    // Without `key` it is in the same file, as with other programs.
+    let key = files.key.as_ref().map_or(pem, |key| &key.0);
+    let key = private_key(key, files.password.as_ref())?;
+    Ok(Some((chain, key)))
+}
+
+fn private_key(pem: &[u8], password: Option<&Secret>) -> Result<PrivateKeyDer<'static>, TrustError> {
+    let failed = |error: &dyn std::fmt::Display| TrustError::Key(error.to_string());
+    let text = String::from_utf8_lossy(pem);
+    if let Some(from) = text.find("-----BEGIN ENCRYPTED PRIVATE KEY-----") {
+        let Some(password) = password else { return Err(TrustError::Key("it is encrypted: 'password' is needed".to_owned())) };
+        let sealed = text.get(from..).unwrap_or_default();
+        let (_, sealed) = pkcs8::SecretDocument::from_pem(until_end(sealed)).map_err(|error| failed(&error))?;
+        let sealed = pkcs8::EncryptedPrivateKeyInfoRef::try_from(sealed.as_bytes()).map_err(|error| failed(&error))?;
+        let open = sealed.decrypt(&password.0).map_err(|error| failed(&error))?;
+        return Ok(PrivatePkcs8KeyDer::from(open.as_bytes().to_vec()).into());
+    }
+    if text.contains("Proc-Type: 4,ENCRYPTED") {
+        let cure = "openssl pkcs8 -topk8 -in OLD -out NEW";
+        return Err(TrustError::Key(format!("it is encrypted in the old way of PEM: turn it into PKCS #8 ({cure})")));
+    }
+    PrivateKeyDer::from_pem_slice(pem).map_err(|error| failed(&error))
+}
+
+/// A PEM block alone, without what follows it in its file.
+fn until_end(text: &str) -> &str {
+    const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
+    text.find(END).and_then(|at| text.get(..at + END.len())).unwrap_or(text)
+}
+
+/// The handshake. `name` is what a verified certificate must have, and goes into the greeting when `sent`.
+pub(super) async fn shake(
+    target: &Target,
+    trust: &Trust,
+    name: Option<&str>,
+    sent: bool,
+    stream: TcpStream,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    let config = if sent && name.is_some() { &trust.named } else { &trust.nameless };
     let server = match name {
         Some(name) => ServerName::try_from(name.to_owned()).map_err(|error| Failure::Local(format!("{name}: {error}")))?,
         None => ServerName::from(target.address),
     };
     let handshake = TlsConnector::from(config.clone()).connect(server, stream);
-    let mut stream = within(target, handshake).await.map_err(|failure| match failure {
+    within(target, handshake).await.map_err(|failure| match failure {
         Failure::Connect(text) => Failure::Tls(text),
         other => other,
-    })?;
-    carry(target, &mut stream, dialogue).await
-}
-
-impl Bytes for TlsStream<TcpStream> {
-    async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes).await?;
-        self.flush().await
-    }
-
-    async fn read_into(&mut self, target: &Target, dialogue: &mut impl Dialogue) -> Result<Step, Failure> {
-        let mut chunk = vec![0; 8192];
-        match within(target, self.read(&mut chunk)).await {
-            Ok(0) => Ok(dialogue.closed()),
-            Ok(length) => Ok(dialogue.received(chunk.get(..length).unwrap_or_default())),
-            // Many servers hang up without close_notify; what was said counts.
-            Err(Failure::Connect(_)) => Ok(dialogue.closed()),
-            Err(failure) => Err(failure),
-        }
-    }
+    })
 }
 
 /// Takes any certificate and any signature, also of the old kinds that a verifier cannot read.

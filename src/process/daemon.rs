@@ -5,7 +5,7 @@ use super::configuration;
 use super::paths::{self, PidPaths};
 use super::roles::{Role, RoleName};
 use super::supervisor::{self, Setup};
-use super::{EXIT_FATAL, EXIT_PERMISSION, relay, scripts};
+use super::{EXIT_CONFIG, EXIT_FATAL, EXIT_PERMISSION, relay, scripts};
 use crate::config::Loaded;
 use crate::config::copies::Copies;
 use crate::config::model::{Config, Global};
@@ -51,9 +51,24 @@ pub(super) fn main(arguments: &[String], command: Command) -> u8 {
         Ok(setup) => supervisor::run(setup),
         Err(End(status)) => status,
     };
+    say_processor_time();
     tracing::info!("Stopped {VERSION_LINE}");
     log::finish(LAST_WORDS);
     status
+}
+
+/// The original's line of what the processor spent on this process and on the children that it has buried.
+fn say_processor_time() {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let (Ok(own), Ok(children)) = (getrusage(UsageWho::RUSAGE_SELF), getrusage(UsageWho::RUSAGE_CHILDREN)) else { return };
+    let seconds = |time: nix::sys::time::TimeVal| format!("{}.{:06}", time.tv_sec(), time.tv_usec());
+    tracing::debug!(
+        "CPU usage (self/children) user: {}/{} system: {}/{}",
+        seconds(own.user_time()),
+        seconds(children.user_time()),
+        seconds(own.system_time()),
+        seconds(children.system_time())
+    );
 }
 
 /// What is wrong with the command line without stopping the start.
@@ -96,6 +111,7 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     let global = loaded.config.global.clone();
     let suffix = paths::ident_suffix(&options, &global);
     if !suffix.is_empty() {
+        tracing::debug!("Changing syslog ident to Keepalived{suffix}");
         log::init(&log_options(&options, &suffix));
     }
     settle(&options, &global);
@@ -129,6 +145,10 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
 fn judge(loaded: Loaded, copies: &Copies) -> Result<Config, End> {
     configuration::log(&loaded.report);
     if let Some(status) = loaded.report.refuses_start() {
+        // The line by which people know such an end: in the original it is a child's, and a child's pid.
+        if status == EXIT_CONFIG {
+            tracing::error!("pid {} exited with permanent error CONFIG. Terminating", std::process::id());
+        }
         return Err(End(status));
     }
     configuration::dump(copies, &loaded.config);

@@ -18,6 +18,7 @@ impl Files for Disk {
         let mut file = fs::OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
         let metadata = file.metadata()?;
         fit(&metadata)?;
+        tracing::debug!("Opening file '{}'.", path.display());
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
         io::Read::read_to_end(&mut io::Read::take(&mut file, MAX_BYTES), &mut bytes)?;
         Ok(bytes)

@@ -125,6 +125,17 @@ impl<T: Copy + Eq + Hash + Send + Sync + 'static> Runner<T> {
         }
     }
 
+    /// Waits until no run is left; their ends are not told any more.
+    pub async fn all_gone(&mut self) {
+        while !self.running.is_empty() {
+            match self.ends.recv().await {
+                Some((tag, Word::Gone(_) | Word::GoneAtLast)) => _ = self.running.remove(&tag),
+                Some((_, Word::TimeIsUp)) => {}
+                None => return,
+            }
+        }
+    }
+
     /// Ends a run before its time: SIGTERM to its group, SIGKILL after [`GRACE`]. Its end still comes from [`Self::next`].
     pub fn stop(&self, tag: &T) {
         if let Some(stop) = self.running.get(tag) {

@@ -63,7 +63,7 @@ impl fmt::Display for Fault {
             Self::InterfaceMissing(name) => write!(f, "interface {name} does not exist"),
             Self::InterfaceDown(name) => write!(f, "interface {name} down"),
             Self::NoSourceAddress(what) => write!(f, "no {what} address for interface"),
-            Self::SourceAddressLost(address) => write!(f, "source address {address} is not on this machine"),
+            Self::SourceAddressLost(address) => write!(f, "src address not configured - {address} is not on this machine"),
             Self::Socket(why) => write!(f, "cannot open its sockets: {why}"),
             Self::Configuration(why) => f.write_str(why),
             Self::Tracker(what) => write!(f, "{what} failed"),
@@ -118,6 +118,8 @@ pub enum Event {
     GroupMaster,
     /// A member of the sync group is master no longer: nor may we be.
     GroupBackup,
+    /// Another member of the sync group answered a weaker advert: who believed that router on our network too hears us again.
+    GroupAnswered,
     /// The process is stopping, or lost its supervisor.
     StopRequested,
 }

@@ -130,6 +130,7 @@ pub fn sum_up(base: Priority, tracked: &[Tracked]) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn tracked(name: &str, weight: i16, reverse: bool, reading: Reading) -> Tracked {
         Tracked { name: name.to_owned(), fault: Fault::InterfaceDown(name.to_owned()), weight, reverse, reading }
@@ -194,5 +195,72 @@ mod tests {
         let outcome =
             sum_up(Priority::DEFAULT, &[tracked("check_haproxy", -30, false, Reading::Down), tracked("eth1", 5, false, Reading::Up)]);
         assert_eq!(outcome.sum.to_string(), "base 100, check_haproxy -30, eth1 +5 -> 75");
+    }
+
+    fn any_reading() -> impl Strategy<Value = Reading> {
+        prop_oneof![Just(Reading::Up), Just(Reading::Down), (-400_i64..400).prop_map(Reading::Value)]
+    }
+
+    fn any_tracked() -> impl Strategy<Value = Vec<Tracked>> {
+        let one = (-254_i16..=254, any::<bool>(), any_reading()).prop_map(|(weight, reverse, reading)| {
+            let weight = if matches!(reading, Reading::Value(_)) { weight } else { weight.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT) };
+            tracked("x", weight, reverse, reading)
+        });
+        proptest::collection::vec(one, 0..60).prop_map(|mut all| {
+            for (number, tracked) in all.iter_mut().enumerate() {
+                (tracked.name, tracked.fault) = (format!("t{number}"), Fault::Tracker(format!("t{number}")));
+            }
+            all
+        })
+    }
+
+    /// keepalived.conf(5), written down a second time: what one adds, or `None` for a fault.
+    fn adds(tracked: &Tracked) -> Option<i64> {
+        let weight = i64::from(tracked.weight) * if tracked.reverse { -1 } else { 1 };
+        match tracked.reading {
+            Reading::Value(value) if tracked.weight == 0 => ((value != 0) == tracked.reverse).then_some(0),
+            Reading::Value(value) => (value * weight > -254).then_some((value * weight).min(253)),
+            Reading::Up | Reading::Down if tracked.weight == 0 => ((tracked.reading == Reading::Up) != tracked.reverse).then_some(0),
+            Reading::Up => Some(if tracked.weight > 0 { weight } else { 0 }),
+            Reading::Down => Some(if tracked.weight < 0 { weight } else { 0 }),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_priority_is_the_base_and_the_sum_between_1_and_254(base in 1_u8..=254, all in any_tracked()) {
+            let outcome = sum_up(Priority::new(base).unwrap(), &all);
+            let sum: i64 = all.iter().filter_map(adds).sum();
+            prop_assert_eq!(i64::from(outcome.priority.get()), (i64::from(base) + sum).clamp(1, 254));
+            let faulty: BTreeSet<Fault> = all.iter().filter(|tracked| adds(tracked).is_none()).map(|tracked| tracked.fault.clone()).collect();
+            prop_assert_eq!(outcome.faults, faulty);
+        }
+
+        #[test]
+        fn an_owner_is_never_anything_else(all in any_tracked()) {
+            let outcome = sum_up(Priority::OWNER, &all);
+            prop_assert_eq!(outcome.priority, Priority::OWNER);
+            prop_assert_eq!(outcome.sum.to_string(), "base 255 -> 255");
+        }
+
+        /// What the log says adds up to what counts.
+        #[test]
+        fn the_sum_that_is_logged_adds_up(base in 1_u8..=254, all in any_tracked()) {
+            let outcome = sum_up(Priority::new(base).unwrap(), &all);
+            let text = outcome.sum.to_string();
+            let (parts, result) = text.strip_prefix("base ").unwrap().split_once(" -> ").unwrap();
+            let total: i64 = parts.split(", ").map(|part| part.split(' ').next_back().unwrap().parse::<i64>().unwrap()).sum();
+            prop_assert_eq!(total.clamp(1, 254), i64::from(outcome.priority.get()));
+            prop_assert_eq!(result, outcome.priority.to_string());
+        }
+
+        /// The order in which trackers are written changes nothing.
+        #[test]
+        fn order_does_not_matter(base in 1_u8..=254, mut all in any_tracked()) {
+            let before = sum_up(Priority::new(base).unwrap(), &all);
+            all.reverse();
+            let after = sum_up(Priority::new(base).unwrap(), &all);
+            prop_assert_eq!((before.priority, before.faults), (after.priority, after.faults));
+        }
     }
 }

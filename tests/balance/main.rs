@@ -7,6 +7,8 @@ mod common;
 
 mod beside;
 mod changes;
+mod checkers;
+mod health;
 mod house;
 mod seeds;
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 pub mod config;
+pub mod machine;
 pub mod sink;
 pub mod vm;
 pub mod wire;

@@ -24,7 +24,12 @@ pub(super) fn file(part: &Part<'_, '_>, notes: &Notes<'_>, remarks: &mut Vec<Str
     let mut writer = Writer { out: String::new(), notes: Some(notes), secrets: Secrets::Shown, remarks };
     for entry in &part.entries {
         match entry {
-            Entry::Line(line) => writer.line(line),
+            Entry::Line(line) => {
+                if line.row.is_some_and(|row| !matches!(row.shape, Shape::Line)) {
+                    writer.put("", None);
+                }
+                writer.line(line);
+            }
             Entry::Include { keyword, names, comments } => {
                 writer.comments(comments);
                 for name in names {

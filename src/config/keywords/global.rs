@@ -94,7 +94,7 @@ pub(super) const GLOBAL: &[Row] = &[
     K::switch("smtp_alert_vrrp", "mail about instances").default("what smtp_alert says").act(notify::global_smtp_alert_vrrp),
     K::switch("smtp_alert_checker", "mail about real servers").default("what smtp_alert says").act(notify::global_smtp_alert_checker),
     K::flag("no_email_faults", "no mail about faults").act(notify::no_email_faults),
-    K::switch("no_checker_emails", "mail only when a real server changes").default("off"),
+    K::switch("no_checker_emails", "mail only when a real server changes").default("off").act(notify::no_checker_emails),
     K::switch("checker_log_all_failures", "log every failed check").default("off").act(lvs::log_all),
     K::value("router_id", "NAME", "name of this host in mail and SNMP").default("the host's name").lenient().act(daemon::router_id),
     // scripts and notification

@@ -2,7 +2,7 @@
 
 use super::K;
 use crate::config::read::Row;
-use crate::config::read::lvs::{authority, checker, server, times};
+use crate::config::read::lvs::{self as balancer, checker, server, times};
 
 /// Inside `virtual_server`.
 pub(super) const VIRTUAL_SERVER: &[Row] = &[
@@ -158,7 +158,7 @@ const HTTP_GET: &[Row] = &[
     K::switch("enable_sni", "send the server name").default("off").act(checker::enable_sni),
     K::values("sni_name", "[NAME]", 0, 1, "server name to send").default("virtualhost").since("2.3.0").act(checker::sni_name),
     K::switch("fast_recovery", "up after the first good check").default("off").act(checker::fast_recovery),
-    K::switch("tls_compliant", "TLS must be closed properly").default("off").since("2.3.0"),
+    K::switch("tls_compliant", "TLS must be closed properly").default("off").since("2.3.0").act(checker::tls_compliant),
 ];
 
 const URL: &[Row] = &[
@@ -175,8 +175,11 @@ const URL: &[Row] = &[
     K::values("regex_options", "OPTION …", 1, 255, "how the expression is read").default("none").act(checker::regex_options),
     K::value("regex_min_offset", "BYTES", "where the match may begin").range("0..4294967295").default("0").act(checker::regex_offset),
     K::value("regex_max_offset", "BYTES", "where the match may end").range("0..4294967295").default("no limit").act(checker::regex_offset),
-    K::values("regex_stack", "START MAX", 2, 2, "stack of the match").range("1..4294967295").default("the library's"),
-    K::switch("tls_compliant", "TLS must be closed properly").default("the checker's").since("2.3.0"),
+    K::values("regex_stack", "START MAX", 2, 2, "without effect: the stack of PCRE2's compiler")
+        .range("1..4294967295")
+        .default("none is needed")
+        .act(checker::regex_stack),
+    K::switch("tls_compliant", "TLS must be closed properly").default("the checker's").since("2.3.0").act(checker::tls_compliant),
 ];
 
 const UDP_CHECK: &[Row] = &[
@@ -219,8 +222,15 @@ const FILE_CHECK: &[Row] = &[
 
 /// Inside `SSL`.
 pub(super) const SSL: &[Row] = &[
-    K::value("password", "PASSWORD", "password of the key").default("none").lenient(),
-    K::value("ca", "FILE", "certificate authority").default("none").act(authority).lenient(),
-    K::value("certificate", "FILE", "certificate").default("none").lenient(),
-    K::value("key", "FILE", "private key").default("none").lenient(),
+    K::value("password", "PASSWORD", "password of the key").default("none").lenient().act(balancer::ssl_word),
+    K::value("ca", "FILE", "servers' certificates are verified against it").default("none").lenient().act(balancer::ssl_word),
+    K::value("certificate", "FILE", "shown to a server that asks for one").default("none").lenient().act(balancer::ssl_word),
+    K::value("key", "FILE", "private key of the certificate").default("in the certificate's file").lenient().act(balancer::ssl_word),
+    K::value("tls_min_version", "1.2|1.3", "oldest version of TLS that is spoken (not in keepalived)")
+        .default("1.2")
+        .act(balancer::tls_least),
+    K::value("expiry_warning", "DAYS", "tell of a server's certificate so long before its end (not in keepalived)")
+        .range("0..3650")
+        .default("14; 0 never tells")
+        .act(balancer::expiry_warning),
 ];

@@ -7,7 +7,7 @@ mod trackers;
 
 use super::read::{
     Reader, Row, daemon, garp as read_garp, global as read_global, group as read_group, instance as read_instance, links as read_links,
-    lvs as read_lvs, watched as read_watched,
+    lists, lvs as read_lvs, watched as read_watched,
 };
 use crate::syntax::Keyword;
 use crate::syntax::keyword::Table;
@@ -30,7 +30,7 @@ const ROWS: &[Row] = &[
         .act(read_watched::file_block),
     K::named("bfd_instance", "NAME", 1, 1, "a BFD session", &[trackers::BFD]).lenient(),
     K::named("track_group", "NAME", 1, 1, "a group that static addresses, routes and rules follow", &[trackers::GROUP]).lenient(),
-    K::list("static_ipaddress", "ADDRESS …", "addresses of this host, whatever the state"),
+    K::list("static_ipaddress", "ADDRESS …", "addresses of this host, whatever the state").act(lists::static_ipaddress),
     K::list("static_routes", "ROUTE …", "routes of this host, whatever the state"),
     K::list("static_rules", "RULE …", "routing rules of this host, whatever the state"),
     K::block("garp_group", "interfaces that share a rate of gratuitous ARP", &[trackers::GARP_GROUP]).act(read_garp::block),

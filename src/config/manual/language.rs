@@ -52,7 +52,7 @@ pub(super) const LANGUAGE: &[(&str, &[&str])] = &[
     (
         "TOML",
         &[
-            "A file whose name ends in .toml says the same in TOML: a block is a table, a block with a name a table in a table, a list an array of strings (one a line), a keyword with several words an array, a flag true. keepalivedctl convert turns one form into the other; keepalivedctl schema prints a JSON Schema.",
+            "A file whose name ends in .toml says the same in TOML: a block is a table, a block with a name a table in a table, a list an array of strings (one a line), a keyword with several words an array, a flag true. keepalivedctl convert turns one form into the other; include = \"FILE\" is read before the rest, a table [[include]] with file = \"FILE\" where it stands, and the six keywords of includes are all known; keepalivedctl schema prints a JSON Schema.",
             "     [vrrp_instance.VI_1]\n     interface = \"eth0\"\n     virtual_router_id = 51\n     virtual_ipaddress = [\"192.0.2.100/24 dev eth0\"]",
         ],
     ),

@@ -22,6 +22,7 @@ const WORDS: &[(&str, &str)] = &[
     ("FILE", "/etc/keepalived/file.pem"),
     ("PASSWORD", "secret"),
     ("SECONDS", "2"),
+    ("DAYS", "14"),
     ("MILLISECONDS", "100"),
     ("MICROSECONDS", "20000"),
     ("COUNT", "2"),

@@ -21,6 +21,16 @@ const KEYWORDS: &[(&str, &str)] = &[
     ("members", "group"),
     ("instance_defaults", "defaults of instances"),
     ("sorry", "sorry_server"),
+    ("any", "notify"),
+    ("master", "notify_master"),
+    ("backup", "notify_backup"),
+    ("fault", "notify_fault"),
+    ("stop", "notify_stop"),
+    ("deleted", "notify_deleted"),
+    ("says_deleted", "notify_deleted"),
+    ("lower_priority", "notify_master_rx_lower_pri"),
+    ("mail", "smtp_alert"),
+    ("priority_changes", "notify_priority_changes"),
     ("real_servers", "order of the real servers"),
     ("vrrp_nice", "vrrp_priority"),
     ("vrrp_rt_limit", "vrrp_rlimit_rttime"),
@@ -37,7 +47,7 @@ pub(super) fn between<T: Serialize>(old: &T, new: &T, without: &[&str]) -> Vec<S
 fn compare(path: &str, old: &Value, new: &Value, without: &[&str], found: &mut Vec<String>) {
     match (old, new) {
         _ if path.ends_with("authentication") => found.push(format!("{path}: changed")),
-        (Value::Object(before), Value::Object(after)) if before.keys().eq(after.keys()) && !is_time(old) => {
+        (Value::Object(before), Value::Object(after)) if before.keys().eq(after.keys()) && !is_time(old) && command(old).is_none() => {
             for (name, value) in before {
                 let Some(other) = after.get(name).filter(|other| *other != value && !without.contains(&name.as_str())) else { continue };
                 let keyword = KEYWORDS.iter().find(|(field, _)| field == name).map_or(name.as_str(), |(_, keyword)| keyword);
@@ -55,6 +65,17 @@ fn compare(path: &str, old: &Value, new: &Value, without: &[&str], found: &mut V
 
 fn is_time(value: &Value) -> bool {
     value.as_object().is_some_and(|map| map.len() == 2 && map.contains_key("secs") && map.contains_key("nanos"))
+}
+
+/// A script's words.
+fn command(value: &Value) -> Option<String> {
+    let word = |word: &Value| {
+        let bytes = word.get("Unix")?.as_array()?.iter().map(|byte| u8::try_from(byte.as_u64()?).ok());
+        Some(String::from_utf8_lossy(&bytes.collect::<Option<Vec<u8>>>()?).into_owned())
+    };
+    let words: Option<Vec<String>> = value.get("argv")?.as_array()?.iter().map(word).collect();
+    let user = value.pointer("/user/user").and_then(Value::as_str).map(|user| format!(" as {user}"));
+    Some(format!("{}{}", words?.join(" "), user.unwrap_or_default()))
 }
 
 fn centiseconds(value: &Value) -> String {
@@ -75,6 +96,7 @@ fn shown(value: &Value) -> Option<String> {
             let part = |name: &str| value.get(name).and_then(Value::as_f64).unwrap_or(0.0);
             Some(format!("{} s", part("secs") + part("nanos") / 1e9))
         }
-        Value::Array(_) | Value::Object(_) => None,
+        Value::Object(_) => command(value),
+        Value::Array(_) => None,
     }
 }

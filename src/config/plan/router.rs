@@ -4,6 +4,7 @@ use super::{Action, Kind, Steps, fields};
 use crate::config::diff::diff;
 use crate::config::model::Config;
 use crate::types::Family;
+use crate::vrrp::notify::Notify;
 use crate::vrrp::settings::{Auth, Settings, Transport, VirtualAddress};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,8 +17,36 @@ pub(super) fn steps(old: &Config, new: &Config, steps: &mut Steps) {
     sets(Kind::Firewall, &shut(old), &shut(new), steps);
     let groups = |config: &Config| config.groups.iter().map(|group| (group.name.clone(), Arc::clone(group))).collect::<BTreeMap<_, _>>();
     let members = |group: &Arc<crate::vrrp::settings::GroupSettings>| group.members.join(", ");
-    steps.between(Kind::Group, &groups(old), &groups(new), members, |before, after| fields::between(before, after, &["name"]).join("; "));
+    let mut found = Steps::default();
+    found.between(Kind::Group, &groups(old), &groups(new), members, |before, after| {
+        fields::between(before.as_ref(), after.as_ref(), &["name", "notify"]).join("; ")
+    });
+    // Whom it tells is said there.
+    steps.0.extend(found.0.into_iter().filter(|step| step.action != Action::Change || !step.detail.is_empty()));
+    told(old, new, steps);
     watched(old, new, steps);
+}
+
+/// Notify scripts, mail and priorities of what is there before and after.
+fn told(old: &Config, new: &Config, steps: &mut Steps) {
+    let mut compare = |name: &str, before: &Option<Box<Notify>>, after: &Option<Box<Notify>>| {
+        let whole = |notify: &Option<Box<Notify>>| notify.as_deref().cloned().unwrap_or_default();
+        for detail in fields::between(&whole(before), &whole(after), &[]) {
+            let (keyword, detail) = detail.split_once(": ").unwrap_or((&detail, ""));
+            steps.put(Kind::Notify, Action::Change, format!("{keyword} of {name}"), detail);
+        }
+    };
+    let running: HashMap<_, &Arc<Settings>> = old.instances.iter().map(|instance| (instance.key(), instance)).collect();
+    for after in &new.instances {
+        if let Some(before) = running.get(&after.key()) {
+            compare(&after.name, &before.notify, &after.notify);
+        }
+    }
+    for after in &new.groups {
+        if let Some(before) = old.groups.iter().find(|group| group.name == after.name) {
+            compare(&after.name, &before.notify, &after.notify);
+        }
+    }
 }
 
 /// As the reload matches them: by virtual router id, family, interface and transport.
@@ -36,10 +65,9 @@ fn instances(old: &Config, new: &Config, steps: &mut Steps) {
         details.extend(
             lists.into_iter().filter(|(_, before, after)| before != after).map(|(keyword, ..)| format!("{keyword}: see the addresses")),
         );
-        if before.notify != after.notify {
-            details.push("notify scripts or mail: changed".to_owned());
+        if !details.is_empty() {
+            steps.put(Kind::Instance, Action::Change, name, format!("{}; its state stays", details.join("; ")));
         }
-        steps.put(Kind::Instance, Action::Change, name, format!("{}; its state stays", details.join("; ")));
     }
     for instance in &changes.added {
         steps.put(Kind::Instance, Action::Add, &instance.name, about(instance));

@@ -41,6 +41,13 @@ fn an_instance_comes_with_its_sockets_and_goes_with_them() {
 }
 
 #[test]
+fn other_notify_scripts_are_named_by_their_keywords() {
+    let with = |script: &str| PAIR.replace("priority 100", &format!("priority 100\nnotify_master {script}\nsmtp_alert off"));
+    assert_eq!(lines(&with("/a"), &with("/b")), ["Notify ~ notify_master of A: /a -> /b"]);
+    assert_eq!(lines(&with("/a"), &with("/a").replace("smtp_alert off", "smtp_alert on")), ["Notify ~ smtp_alert of A: off -> on"]);
+}
+
+#[test]
 fn a_secret_is_not_shown() {
     let with = |word: &str| PAIR.replace("priority 100", &format!("authentication {{\nauth_type PASS\nauth_pass {word}\n}}"));
     assert_eq!(lines(&with("s3cret1"), &with("s3cret2")), ["Instance ~ A: authentication: changed; its state stays"]);

@@ -31,7 +31,11 @@ pub(crate) fn config(reader: &mut Reader) -> Config {
     let lvs = lvs::finish::balancer(reader, &instances);
     let watched = together::watched(reader, &instances, &lvs);
     reader.global.instance_defaults = defaults(reader);
-    Config { global: std::mem::take(&mut reader.global), instances, groups, watched, lvs }
+    let mut global = std::mem::take(&mut reader.global);
+    for address in &mut global.vrrp.static_addresses {
+        address.device.get_or_insert_with(|| global.default_interface.clone());
+    }
+    Config { global, instances, groups, watched, lvs }
 }
 
 /// What an instance is that says nothing.

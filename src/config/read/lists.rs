@@ -36,6 +36,19 @@ pub(crate) fn virtual_ipaddress_excluded(reader: &mut Reader, block: &Line<'_>) 
     }
 }
 
+pub(crate) fn static_ipaddress(reader: &mut Reader, block: &Line<'_>) {
+    let mut seen = seen(&reader.global.vrrp.static_addresses);
+    for line in &block.children {
+        let Some(address) = address::parse(reader, line) else { continue };
+        if first(&mut seen, &address) {
+            reader.global.vrrp.static_addresses.push(address);
+        } else {
+            let message = format!("static address {} is written twice - ignoring", &*line.word);
+            reader.complain(Complaint::remark(line.word.span, message));
+        }
+    }
+}
+
 type Seen = HashSet<(IpAddr, Option<String>)>;
 
 fn seen(addresses: &[VirtualAddress]) -> Seen {

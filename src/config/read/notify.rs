@@ -148,6 +148,12 @@ pub(crate) fn global_priority_changes(reader: &mut Reader, line: &Line<'_>) {
     }
 }
 
+pub(crate) fn no_checker_emails(reader: &mut Reader, line: &Line<'_>) {
+    if let Some(on) = number::switch(reader, line, LEFT_OUT) {
+        reader.global.mail.only_server_changes = on;
+    }
+}
+
 pub(crate) fn no_email_faults(reader: &mut Reader, _: &Line<'_>) {
     reader.global.mail.no_faults = true;
 }

@@ -262,8 +262,10 @@ fn file_check(object: Object) -> Option<FileCheck> {
 
 fn process_check(object: Object) -> Option<ProcessCheck> {
     let (command, parameters) = object.process?;
-    // Arguments written beside the command must be there, exactly, and then the command is compared whole.
+    // Arguments written beside the command must be there, exactly; and who looks at arguments, or that there are none, compares
+    // the command as it was called (observed of the original).
     let with_parameters = !parameters.is_empty();
+    let as_called = object.full_command || with_parameters || object.matching.is_some();
     let no_process = object.quorum_max == Some(0);
     let quorum = object.quorum.unwrap_or(1);
     // Said where it is read: such a limit could never be kept.
@@ -272,7 +274,7 @@ fn process_check(object: Object) -> Option<ProcessCheck> {
         name: object.name,
         command,
         matching: object.matching.unwrap_or(if with_parameters { ParameterMatch::Exact } else { ParameterMatch::Ignored }),
-        full_command: object.full_command || with_parameters,
+        full_command: as_called,
         parameters,
         quorum: if no_process { 0 } else { quorum },
         quorum_max,

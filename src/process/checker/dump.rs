@@ -1,12 +1,19 @@
 //! `keepalived_check.data`, in the layout of keepalived 2.2.7 as far as it goes.
 
+use crate::check::{Checker, Kind, Target, http, tls};
+use crate::ipc::messages::CheckerId;
 use crate::lvs::health::Health;
-use crate::lvs::settings::{Address, Balancer, Forwarding, GroupEntry, Tunnel, VirtualServer};
+use crate::lvs::settings::{Address, Balancer, Forwarding, GroupEntry, Tunnel};
+use crate::sys::clock;
+use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// The whole text.
-pub(super) fn text(balancer: &Balancer, health: &[Health]) -> String {
-    let mut out = String::from("------< LVS Topology >------\n");
+pub(super) fn text(balancer: &Balancer, health: &[Health], certificates: &HashMap<Arc<CheckerId>, i64>) -> String {
+    let mut out = String::new();
+    ssl(&mut out, &balancer.tls);
+    out.push_str("------< LVS Topology >------\n");
     for server in &balancer.servers {
         if let Address::Group(name, entries) = &server.address {
             group(&mut out, name, entries);
@@ -16,8 +23,8 @@ pub(super) fn text(balancer: &Balancer, health: &[Health]) -> String {
         virtual_server(&mut out, health);
     }
     out.push_str("------< Health checkers >------\n");
-    for server in &balancer.servers {
-        checkers(&mut out, server);
+    for health in health {
+        checkers(&mut out, health, certificates);
     }
     out
 }
@@ -80,22 +87,118 @@ fn virtual_server(out: &mut String, health: &Health) {
     }
 }
 
-fn checkers(out: &mut String, server: &VirtualServer) {
-    for real in &server.real_servers {
-        for checker in &real.checkers {
+/// The checkers of a virtual server. What the original shows of a running check (its retries so far) is the prober's, and is not told.
+fn checkers(out: &mut String, health: &Health, certificates: &HashMap<Arc<CheckerId>, i64>) {
+    let server = health.settings();
+    for (at, real) in server.real_servers.iter().enumerate() {
+        for (place, checker) in real.checkers.iter().enumerate() {
             let _ = writeln!(out, " {server} -> {}", server.name_of(real));
-            let timing = &checker.timing;
-            let _ = writeln!(out, "   Alpha = {}", if checker.alpha { "yes" } else { "no" });
-            let _ = writeln!(out, "   Delay loop = {} us\n   Warmup = {} us", timing.delay_loop.as_micros(), timing.warmup.as_micros());
-            let _ = writeln!(out, "   Retries = {}\n   Delay before retry = {} us", timing.retry, timing.delay_before_retry.as_micros());
-            let target = &checker.target;
-            let _ = writeln!(out, "   Connection\n     Dest = [{}]:{}", target.address, target.port);
-            let _ = writeln!(
-                out,
-                "     Timeout = {:.6}\n   Keepalive method = {}",
-                target.connect_timeout.as_secs_f64(),
-                checker.kind.keyword()
-            );
+            let up = !health.is_failing(at, place);
+            let _ = writeln!(out, "   Enabled = yes\n   Up = {}\n   Alpha = {}", yes(up), yes(checker.alpha));
+            timing(out, checker);
+            if !matches!(checker.kind, Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_)) {
+                connection(out, &checker.target);
+            }
+            method_of(out, checker);
+            let id = CheckerId { service: server.to_string(), server: real.key(), place: u32::try_from(place).unwrap_or(u32::MAX) };
+            if let Some(ends) = certificates.get(&id) {
+                let left = tls::days_left(clock::epoch_seconds() as i64, *ends);
+                let _ = writeln!(out, "   Certificate ends in {left} days");
+            }
         }
     }
+}
+
+const fn yes(value: bool) -> &'static str {
+    if value { "yes" } else { "no" }
+}
+
+fn timing(out: &mut String, checker: &Checker) {
+    let timing = &checker.timing;
+    let _ = writeln!(out, "   Delay loop = {} us\n   Warmup = {} us", timing.delay_loop.as_micros(), timing.warmup.as_micros());
+    let _ = writeln!(out, "   Retries = {}", timing.retry);
+    if timing.retry > 0 {
+        let _ = writeln!(out, "   Delay before retry = {} us", timing.delay_before_retry.as_micros());
+    }
+    let _ = writeln!(out, "   Log all failures = {}", yes(checker.log_all_failures));
+}
+
+fn connection(out: &mut String, target: &Target) {
+    let _ = writeln!(out, "   Connection\n     Dest = [{}]:{}", target.address, target.port);
+    if target.bind.is_some() || target.bind_port != 0 {
+        let from = target.bind.map_or_else(String::new, |address| address.to_string());
+        let _ = writeln!(out, "     Bind to = [{from}]:{}", target.bind_port);
+    }
+    if let Some(interface) = &target.bind_if {
+        let _ = writeln!(out, "     Bind i/f = {interface}");
+    }
+    if target.fwmark != 0 {
+        let _ = writeln!(out, "     Mark = {}", target.fwmark);
+    }
+    let _ = writeln!(out, "     Timeout = {:.6}", target.connect_timeout.as_secs_f64());
+}
+
+/// The checker's own words.
+fn method_of(out: &mut String, checker: &Checker) {
+    let _ = write!(out, "   Keepalive method = {}", checker.kind.keyword());
+    match &checker.kind {
+        Kind::Http(settings) => pages(out, settings),
+        Kind::Smtp(settings) => _ = writeln!(out, "\n   helo = {}", settings.helo),
+        Kind::Dns(settings) => _ = writeln!(out, "\n   Type = {}\n   Name = {}", settings.kind.word(), settings.name),
+        Kind::Udp(settings) => {
+            let _ = writeln!(out, "\n   Payload len = {}\n   Require reply = {}", settings.payload.len(), yes(settings.reply.is_some()));
+            if let Some(reply) = &settings.reply {
+                let _ = writeln!(out, "     Min reply length = {}\n     Max reply length = {}", reply.min, reply.max);
+                let masked = reply.pattern.iter().any(|(_, mask)| *mask != 0xff);
+                let _ = writeln!(out, "     Reply data len = {}\n     Reply data mask = {}", reply.pattern.len(), yes(masked));
+            }
+        }
+        Kind::Misc(settings) => {
+            let _ = writeln!(out, "\n   script = {}\n   timeout = {}", settings.command, settings.timeout.as_secs());
+            let _ = writeln!(out, "   dynamic = {}", if settings.dynamic { "YES" } else { "NO" });
+        }
+        Kind::File(settings) => _ = writeln!(out, "\n   Name = {}, weight = {}", settings.name, settings.weight),
+        Kind::Bfd(name) => _ = writeln!(out, "\n   Name = {name}"),
+        Kind::Tcp | Kind::Ping => out.push('\n'),
+    }
+}
+
+fn pages(out: &mut String, settings: &http::Settings) {
+    let set = |value| if value { "set" } else { "unset" };
+    let _ = writeln!(out, ", http protocol {}", settings.protocol.word());
+    let _ = writeln!(out, "   Enable SNI {}\n   Fast recovery {}", set(settings.sni), set(settings.fast_recovery));
+    for url in &settings.urls {
+        let _ = writeln!(out, "   Checked url = {}", url.path);
+        if let Some(digest) = &url.digest {
+            let _ = writeln!(out, "     digest = {}", http::hex(digest));
+        }
+        out.push_str("     HTTP Status Code(s)\n");
+        for (first, last) in &url.status {
+            let _ = if first == last { writeln!(out, "       {first}") } else { writeln!(out, "       {first}-{last}") };
+        }
+        if let Some(host) = &url.virtualhost {
+            let _ = writeln!(out, "     VirtualHost = {host}");
+        }
+        if let Some(regex) = &url.regex {
+            let _ = writeln!(out, "     Regex = \"{}\"", regex.pattern);
+            if !regex.wanted {
+                out.push_str("     Regex no match\n");
+            }
+        }
+    }
+}
+
+/// The `SSL` block.
+fn ssl(out: &mut String, settings: &tls::Settings) {
+    if *settings == tls::Settings::default() {
+        return;
+    }
+    out.push_str("------< SSL definitions >------\n");
+    let files = [("Certificate", &settings.certificate), ("Key", &settings.key), ("CA", &settings.authority)];
+    for (name, path) in files {
+        if let Some(path) = path {
+            let _ = writeln!(out, " {name} file : {path}");
+        }
+    }
+    let _ = writeln!(out, " Least version of TLS : {}\n Days of warning : {}", settings.least.word(), settings.warn_days);
 }

@@ -1,20 +1,26 @@
 //! Runs every check when it is due and says what changed.
 
+mod host;
+mod job;
+mod shared;
+
 use super::root::RootMsg;
-use crate::check::http::{Progress, Round};
-use crate::check::schedule::{Change, Schedule};
-use crate::check::{Checker, Failure, Kind, misc, words};
+use crate::check::http::Round;
+use crate::check::schedule::Schedule;
+use crate::check::{Checker, Kind, misc};
 use crate::ipc::messages::CheckerId;
-use crate::probe::{self, Trust};
+use crate::probe::{Outcome, Probe, Trust};
 use crate::sys::clock;
 use crate::types::{Instant, ScriptOutcome};
+use host::{Here, LOOK_AGAIN, Lateness};
+use job::Job;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use shared::{Expressions, Groups};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// One checker to run.
 #[derive(Clone, Debug)]
@@ -36,12 +42,12 @@ pub(super) struct Watch {
 pub(super) enum Msg {
     /// From now on run these, and no others. What is the same goes on in its rhythm.
     Replace(Vec<Watch>),
-    /// Certificates are held against this from now on.
-    Trust(Option<Arc<Trust>>),
+    /// Certificates are held against this from now on, and told of so many days before their end.
+    Trust(Option<Arc<Trust>>, u32),
     /// Some deadline has come.
     Tick,
-    /// A check ended.
-    Ended { job: u64, result: Result<(), Failure> },
+    /// A check ended, of one job or of all that wait for the same.
+    Ended { job: u64, shared: Option<Shared>, outcome: Outcome },
     /// The script of a check ended.
     ScriptEnded { checker: CheckerId, outcome: ScriptOutcome },
 }
@@ -52,12 +58,18 @@ pub(super) struct Prober;
 pub(super) struct Arguments {
     pub(super) root: ActorRef<RootMsg>,
     pub(super) trust: Option<Arc<Trust>>,
+    pub(super) warn_days: u32,
 }
 
 pub(super) struct State {
     root: ActorRef<RootMsg>,
     trust: Option<Arc<Trust>>,
+    warn_days: u32,
     jobs: HashMap<u64, Job>,
+    /// Who waits for a check that is under way, for those that are shared.
+    waiting: HashMap<Shared, Vec<u64>>,
+    expressions: Expressions,
+    lateness: Lateness,
     /// Jobs whose check is a script, by name.
     scripts: HashMap<CheckerId, u64>,
     deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -67,11 +79,8 @@ pub(super) struct State {
     random: RandomState,
 }
 
-struct Job {
-    watch: Watch,
-    schedule: Schedule,
-    round: Round,
-}
+/// One check that several jobs wait for: their group, and the place of the URL.
+type Shared = (u64, usize);
 
 impl Actor for Prober {
     type Msg = Msg;
@@ -82,7 +91,11 @@ impl Actor for Prober {
         Ok(State {
             root: arguments.root,
             trust: arguments.trust,
+            warn_days: arguments.warn_days,
             jobs: HashMap::new(),
+            waiting: HashMap::new(),
+            expressions: Expressions::default(),
+            lateness: Lateness::default(),
             scripts: HashMap::new(),
             deadlines: BinaryHeap::new(),
             armed: None,
@@ -95,12 +108,15 @@ impl Actor for Prober {
     async fn handle(&self, myself: ActorRef<Msg>, message: Msg, state: &mut State) -> Result<(), ActorProcessingErr> {
         match message {
             Msg::Replace(watches) => state.replace(watches),
-            Msg::Trust(trust) => state.trust = trust,
+            Msg::Trust(trust, warn_days) => {
+                state.trust = trust;
+                state.warn_days = warn_days;
+            }
             Msg::Tick => {
                 state.armed = None;
                 state.begin_due(&myself);
             }
-            Msg::Ended { job, result } => state.ended(job, result),
+            Msg::Ended { job, shared, outcome } => state.all_ended(job, shared, &outcome),
             Msg::ScriptEnded { checker, outcome } => state.script_ended(&checker, &outcome),
         }
         state.arm(&myself);
@@ -121,28 +137,44 @@ impl State {
             old.entry(key(&job.watch)).or_default().push((number, job));
         }
         self.scripts.clear();
+        let mut groups = Groups::new(&watches, &mut self.numbers);
+        let mut fresh = Vec::new();
         for watch in watches {
+            let group = groups.of(&watch.checker);
             match old.get_mut(&key(&watch)).and_then(Vec::pop) {
                 Some((number, mut job)) => {
                     if job.watch.checker.timing != watch.checker.timing {
                         job.schedule.retimed(now, &watch.checker.timing);
                     }
+                    groups.leads(group, &job.schedule);
                     job.watch = watch;
+                    job.group = group;
                     self.keep(number, job);
                 }
-                None => {
-                    self.numbers += 1;
-                    let number = self.numbers;
-                    let position = f64::from(u32::try_from(self.random.hash_one(number) >> 32).unwrap_or(0)) / 4_294_967_296.0;
-                    let mut schedule = Schedule::start(now, &watch.checker.timing, watch.checker.alpha, position);
-                    if let Some(up) = watch.resume {
-                        schedule.resume(up);
-                    }
-                    tracing::debug!("Activating healthchecker for service {} for VS {}", watch.server, watch.id.service);
-                    self.keep(number, Job { watch, schedule, round: Round::default() });
-                }
+                None => fresh.push((watch, group)),
             }
         }
+        for (watch, group) in fresh {
+            let job = self.begin(now, watch, group, &mut groups);
+            self.numbers += 1;
+            self.keep(self.numbers, job);
+        }
+        self.expressions.forget_unused();
+    }
+
+    /// A job that is new.
+    fn begin(&self, now: Instant, watch: Watch, group: Option<u64>, groups: &mut Groups) -> Job {
+        let position = share(self.random.hash_one((self.numbers, group)));
+        let mut schedule = Schedule::start(now, &watch.checker.timing, watch.checker.alpha, position);
+        if let Some(up) = watch.resume {
+            schedule.resume(up);
+        }
+        if let Some(other) = groups.leads(group, &schedule) {
+            schedule.together(other);
+        }
+        tracing::debug!("Activating healthchecker for service {} for VS {}", watch.server, watch.id.service);
+        let probe = Arc::new(Probe::new(watch.checker.clone(), |regex| self.expressions.compiled(regex)));
+        Job { watch, schedule, round: Round::default(), probe, group, certificate_ends: None, warned: false }
     }
 
     fn keep(&mut self, number: u64, job: Job) {
@@ -172,23 +204,50 @@ impl State {
                 let _ = self.root.cast(RootMsg::RunScript(job.watch.id.clone()));
                 continue;
             }
-            let (checker, url, trust, actor) = (job.watch.checker.clone(), job.round.url(), self.trust.clone(), myself.clone());
+            self.lateness.note(now, due);
+            let url = job.round.url();
+            let shared = job.group.map(|group| (group, url));
+            if let Some(shared) = shared {
+                let waiting = self.waiting.entry(shared).or_default();
+                waiting.push(number);
+                if waiting.len() > 1 {
+                    // The same check is under way for another server: its result is ours too.
+                    continue;
+                }
+            }
+            let (probe, trust, actor) = (job.probe.clone(), self.trust.clone(), myself.clone());
             tokio::spawn(async move {
-                let result = probe::probe(&checker, url, trust.as_ref()).await;
-                let _ = actor.cast(Msg::Ended { job: number, result });
+                let outcome = probe.make(url, trust.as_ref()).await;
+                let _ = actor.cast(Msg::Ended { job: number, shared, outcome });
             });
         }
     }
 
-    fn ended(&mut self, number: u64, result: Result<(), Failure>) {
+    fn all_ended(&mut self, number: u64, shared: Option<Shared>, outcome: &Outcome) {
+        let now = clock::now();
+        match shared.and_then(|shared| self.waiting.remove(&shared)) {
+            None => self.ended(now, number, outcome),
+            Some(all) => all.into_iter().for_each(|number| self.ended(now, number, outcome)),
+        }
+    }
+
+    fn ended(&mut self, now: Instant, number: u64, outcome: &Outcome) {
         let Some(job) = self.jobs.get_mut(&number) else { return };
         if job.schedule.deadline().is_some() {
             return;
         }
-        let now = clock::now();
-        if let Some(up) = job.ended(now, &result) {
-            let _ = self.root.cast(RootMsg::Checked { id: job.watch.id.clone(), up });
+        if let Some(up) = job.ended(now, &outcome.result) {
+            let _ = self.root.cast(RootMsg::Checked { id: job.watch.id.clone(), up, failure: outcome.result.clone().err() });
         }
+        // Those that share a check share their rhythm too.
+        let jitter = share(self.random.hash_one((job.group.unwrap_or(number), job.schedule.deadline())));
+        job.schedule.sooner(&job.watch.checker.timing, jitter);
+        if outcome.certificate_ends.is_some() && outcome.certificate_ends != job.certificate_ends {
+            job.certificate_ends = outcome.certificate_ends;
+            job.warned = false;
+            let _ = self.root.cast(RootMsg::Certificate { id: job.watch.id.clone(), ends: outcome.certificate_ends });
+        }
+        job.tell_of_certificate(self.warn_days);
         if let Some(due) = job.schedule.deadline() {
             self.deadlines.push(Reverse((due, number)));
         }
@@ -207,7 +266,7 @@ impl State {
         {
             let _ = self.root.cast(RootMsg::Weighed { id: job.watch.id.clone(), weight: *weight });
         }
-        self.ended(number, result.map(|_| ()));
+        self.ended(clock::now(), number, &Outcome { result: result.map(|_| ()), certificate_ends: None });
     }
 
     /// One timer for the earliest deadline.
@@ -225,90 +284,7 @@ impl State {
     }
 }
 
-/// How old a look at this host's addresses may be.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// The addresses of this host, as they were a moment ago.
-#[derive(Debug, Default)]
-struct Here {
-    addresses: HashSet<IpAddr>,
-    looked: Option<Instant>,
-}
-
-impl Here {
-    /// Whether one of these is here; of none it always is.
-    fn has_one(&mut self, now: Instant, wanted: &[IpAddr]) -> bool {
-        if wanted.is_empty() {
-            return true;
-        }
-        if self.looked.is_none_or(|looked| now.since(looked) >= LOOK_AGAIN / 2) {
-            self.looked = Some(now);
-            match addresses() {
-                Ok(addresses) => self.addresses = addresses,
-                // Who cannot look checks: a needless check does no harm.
-                Err(error) => {
-                    tracing::debug!("cannot read the addresses of this host: {error}");
-                    self.addresses = wanted.iter().copied().collect();
-                }
-            }
-        }
-        wanted.iter().any(|address| self.addresses.contains(address))
-    }
-}
-
-fn addresses() -> nix::Result<HashSet<IpAddr>> {
-    let found = nix::ifaddrs::getifaddrs()?.filter_map(|interface| {
-        let address = interface.address?;
-        let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-        v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-    });
-    Ok(found.collect())
-}
-
-impl Job {
-    /// Logs, and answers whether it is up when that changed.
-    fn ended(&mut self, now: Instant, result: &Result<(), Failure>) -> Option<bool> {
-        let Watch { checker, server, .. } = &self.watch;
-        let url = self.round.url();
-        if let Kind::Http(settings) = &checker.kind {
-            if result.is_ok() && !self.schedule.is_up() {
-                words::success(checker, server, url).iter().for_each(|line| tracing::info!("{line}"));
-            }
-            if self.round.ended(settings.urls.len(), result.is_ok()) == Progress::Next {
-                let hurry = settings.fast_recovery && (!self.schedule.has_run() || !self.schedule.is_up());
-                self.schedule.goes_on(now, if hurry { Duration::ZERO } else { checker.timing.delay_loop });
-                return None;
-            }
-        }
-        let change = self.schedule.ended(now, &checker.timing, result.is_ok());
-        self.say(change, url, result);
-        match change {
-            Change::CameUp => Some(true),
-            Change::WentDown { .. } => Some(false),
-            Change::None | Change::FirstSuccess | Change::Forgiven => None,
-        }
-    }
-
-    fn say(&self, change: Change, url: usize, result: &Result<(), Failure>) {
-        let Watch { checker, server, .. } = &self.watch;
-        if let Err(failure) = result {
-            let reason = words::reason(checker, server, url, failure);
-            match change {
-                Change::WentDown { .. } => tracing::info!("{reason}"),
-                _ if checker.log_all_failures => tracing::info!("{reason}"),
-                _ => {}
-            }
-        }
-        match change {
-            Change::FirstSuccess | Change::CameUp => {
-                let line = match checker.kind {
-                    Kind::Http(_) => Some(words::pages_succeeded(server)),
-                    _ => words::success(checker, server, url),
-                };
-                line.iter().for_each(|line| tracing::info!("{line}"));
-            }
-            Change::WentDown { retries } => tracing::info!("{}", words::failure(checker, server, retries)),
-            Change::None | Change::Forgiven => {}
-        }
-    }
+/// A number in 0.0..1.0 out of a hash.
+fn share(hash: u64) -> f64 {
+    f64::from(u32::try_from(hash >> 32).unwrap_or(0)) / 4_294_967_296.0
 }

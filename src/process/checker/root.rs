@@ -4,21 +4,22 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::Kind;
+use crate::check::{self, Failure, Kind, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::wire::Mode;
 use crate::lvs::health::Health;
 use crate::lvs::notice::Notice;
-use crate::lvs::settings::{Balancer, VirtualServer};
+use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
 use crate::lvs::table::{ServiceKey, Table, desired, keys};
 use crate::probe::Trust;
 use crate::process::rooted::Heard;
+use crate::sys::tuning;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const KEEPER: &str = "ipvs_keeper";
 const PROBER: &str = "prober";
@@ -42,6 +43,8 @@ pub(super) enum RootMsg {
         id: Arc<CheckerId>,
         /// Up?
         up: bool,
+        /// Why not.
+        failure: Option<Failure>,
     },
     /// A checker asks for another weight than the configured one, or for that again (`None`).
     Weighed {
@@ -50,10 +53,19 @@ pub(super) enum RootMsg {
         /// What it asks for.
         weight: Option<i64>,
     },
+    /// A server showed another certificate than before; when it ends, in seconds since 1970.
+    Certificate {
+        /// Which checker saw it.
+        id: Arc<CheckerId>,
+        /// Its notAfter.
+        ends: Option<i64>,
+    },
     /// The script of a `MISC_CHECK` is due.
     RunScript(Arc<CheckerId>),
     /// An actor that died is to live again.
     Restart(String),
+    /// The others have taken up what they were told: what it was made from can go.
+    GiveBack,
 }
 
 pub(super) struct Root;
@@ -67,6 +79,8 @@ pub(super) struct State {
     places: HashMap<String, usize>,
     /// What checkers said, for restarts; the rest is as configured.
     said: HashMap<Arc<CheckerId>, bool>,
+    /// Ends of certificates, for the dump.
+    certificates: HashMap<Arc<CheckerId>, i64>,
     trust: Option<Arc<Trust>>,
     masters: HashSet<String>,
     keep_table: bool,
@@ -86,6 +100,7 @@ impl Actor for Root {
             health: Vec::new(),
             places: HashMap::new(),
             said: HashMap::new(),
+            certificates: HashMap::new(),
             trust: None,
             masters: HashSet::new(),
             keep_table: false,
@@ -97,10 +112,14 @@ impl Actor for Root {
         match message {
             RootMsg::Supervisor(Heard::Said(message)) => state.obey(&myself, message).await?,
             RootMsg::Supervisor(Heard::Gone) => state.stop(&myself, true).await,
-            RootMsg::Checked { id, up } => state.checked(id, up),
+            RootMsg::Checked { id, up, failure } => state.checked(id, up, failure.as_ref()),
+            RootMsg::Certificate { id, ends } => {
+                state.certificates.extend(ends.map(|ends| (id, ends)));
+            }
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
             RootMsg::Restart(name) => state.start(&myself, &name).await,
+            RootMsg::GiveBack => tuning::give_back_memory(),
         }
         Ok(())
     }
@@ -127,10 +146,12 @@ impl State {
                 self.keep_table = keep_table;
                 self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
                 self.configure(myself, *balancer).await;
+                give_back_soon(myself);
                 self.outbox.post(&FromChecker::Running);
             }
             ToChecker::Reload(balancer) => {
                 self.reload(*balancer);
+                give_back_soon(myself);
                 self.outbox.post(&FromChecker::Reloaded);
             }
             ToChecker::Master { instance, master } => {
@@ -146,7 +167,7 @@ impl State {
             ToChecker::Ping(number) => self.outbox.post(&FromChecker::Pong(number)),
             ToChecker::Dump => {
                 tracing::info!("Printing checker data for process({}) on signal", std::process::id());
-                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health)));
+                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, &self.certificates)));
             }
             ToChecker::Retire => self.end(myself),
             ToChecker::Stop => self.stop(myself, !self.keep_table).await,
@@ -189,7 +210,8 @@ impl State {
                     .map(|(actor, _)| actor.get_cell())
             }
             _ => {
-                let arguments = prober::Arguments { root: myself.clone(), trust: self.trust.clone() };
+                let arguments =
+                    prober::Arguments { root: myself.clone(), trust: self.trust.clone(), warn_days: self.balancer.tls.warn_days };
                 Actor::spawn_linked(Some(name.to_owned()), Prober, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
             }
         };
@@ -245,12 +267,16 @@ impl State {
         watches
     }
 
-    fn checked(&mut self, id: Arc<CheckerId>, up: bool) {
+    fn checked(&mut self, id: Arc<CheckerId>, up: bool, failure: Option<&Failure>) {
         let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
         let Some((real, place)) = find(health.settings(), &id) else { return };
-        let notices = health.checker_changed(real, place, up);
+        let (failed, was_up) = (health.is_failing(real, place), health.is_up(real));
+        let mut notices = health.checker_changed(real, place, up);
         if !notices.is_empty() {
             tell(KEEPER, keeper::Msg::Put(desired(health)));
+        }
+        if failed == up {
+            notices.extend(for_mail(health, (real, place), was_up, up, failure));
         }
         self.say(&notices);
         self.outbox.post(&FromChecker::Checked { checker: CheckerId::clone(&id), up });
@@ -279,8 +305,15 @@ impl State {
                     let Kind::File(file) = &checker.kind else { continue };
                     if file.name == name {
                         let delta = value.saturating_mul(file.weight);
-                        changed.extend(health.checker_changed(real, place, delta > i64::from(i32::MIN)));
-                        changed.extend(health.weight_changed(real, place, delta));
+                        let fault = delta <= i64::from(i32::MIN);
+                        if fault != health.is_failing(real, place) {
+                            tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
+                        }
+                        // Who is out keeps its weight: the number says that it is out, not how much it could bear.
+                        if !fault {
+                            changed.extend(health.weight_changed(real, place, delta));
+                        }
+                        changed.extend(health.checker_changed(real, place, !fault));
                     }
                 }
             }
@@ -299,13 +332,14 @@ impl State {
     }
 
     fn post(&self, notices: &[Notice]) {
-        for notice in notices.iter().filter(|notice| notice.fifo_line().is_some()) {
+        for notice in notices.iter().filter(|notice| notice.is_told()) {
             self.outbox.post(&FromChecker::Notice(notice.clone()));
         }
     }
 
-    fn reload(&mut self, balancer: Balancer) {
+    fn reload(&mut self, mut balancer: Balancer) {
         tracing::info!("Reinitializing ipvs");
+        balancer.share_with(&self.balancer);
         let mut old: HashMap<String, Health> =
             std::mem::take(&mut self.health).into_iter().map(|health| (health.settings().to_string(), health)).collect();
         let mut said = HashMap::new();
@@ -330,9 +364,9 @@ impl State {
             log(&health.stop());
         }
         self.said = said;
-        if balancer.authority != self.balancer.authority {
+        if balancer.tls_files != self.balancer.tls_files || balancer.tls.warn_days != self.balancer.tls.warn_days {
             self.trust = trust(&balancer);
-            tell(PROBER, prober::Msg::Trust(self.trust.clone()));
+            tell(PROBER, prober::Msg::Trust(self.trust.clone(), balancer.tls.warn_days));
         }
         let timeouts = balancer.timeouts.filter(|timeouts| self.balancer.timeouts != Some(*timeouts));
         let sync = balancer.sync != self.balancer.sync;
@@ -384,12 +418,18 @@ impl State {
             tracing::info!("Stopping");
         }
         if clear {
+            let flush = self.balancer.flush_on_stop;
             for health in &self.health {
-                log(&health.stop());
-                self.post(&health.last_words());
+                let mut words = health.last_words();
+                if flush == FlushOnStop::Not {
+                    log(&health.stop());
+                } else {
+                    words.retain(|notice| matches!(notice, Notice::Quorum { .. }));
+                }
+                self.post(&words);
             }
             if let Some(keeper) = crate::actor::current::<keeper::Msg>(KEEPER) {
-                let whole = self.balancer.flush_on_stop;
+                let whole = flush == FlushOnStop::Everything;
                 if let Err(error) = call_t!(keeper, |reply| keeper::Msg::Clear(whole, reply), STOP_PATIENCE_MS) {
                     tracing::error!("the IPVS table could not be cleared: {error}");
                 }
@@ -406,6 +446,11 @@ impl State {
     }
 }
 
+/// When Keeper and Prober are done with a configuration.
+fn give_back_soon(myself: &ActorRef<RootMsg>) {
+    myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
+}
+
 /// What clients reach; a firewall mark has no address.
 fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
     let address = |key| match key {
@@ -413,6 +458,20 @@ fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
         ServiceKey::Mark(..) => None,
     };
     keys(server).into_iter().filter_map(address).collect()
+}
+
+/// What a mail says about a checker that changed its mind.
+fn for_mail(health: &Health, (real, place): (usize, usize), was_up: bool, up: bool, failure: Option<&Failure>) -> Option<Notice> {
+    let server = health.settings().real_servers.get(real)?;
+    let checker = server.checkers.get(place)?;
+    let now = health.is_up(real);
+    Some(Notice::Check {
+        server: health.settings().name_of(server),
+        of: health.settings().to_string(),
+        up: now,
+        changed: was_up != now,
+        text: check::mail::body(checker, up, failure),
+    })
 }
 
 /// Places of a real server and of its checker.
@@ -426,6 +485,7 @@ fn log(notices: &[Notice]) {
     for notice in notices {
         match notice {
             Notice::ShutDown { .. } => tracing::debug!("{notice}"),
+            Notice::Check { .. } => {}
             Notice::Server { .. } | Notice::Weight { .. } | Notice::Quorum { .. } | Notice::Sorry { .. } => tracing::info!("{notice}"),
             Notice::Pool { .. } | Notice::Gone { .. } => tracing::info!("{notice}"),
         }
@@ -434,7 +494,7 @@ fn log(notices: &[Notice]) {
 
 /// TLS is set up when a check speaks it.
 fn trust(balancer: &Balancer) -> Option<Arc<Trust>> {
-    match Trust::new(balancer.authority.as_deref()) {
+    match Trust::new(&balancer.tls_files) {
         Ok(trust) => Some(Arc::new(trust)),
         Err(error) => {
             tracing::error!("{error}");

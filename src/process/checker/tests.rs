@@ -6,7 +6,8 @@ use crate::ipc::{Inbox, Outbox, channel};
 use crate::lvs::settings::{Address, Balancer, RealServer, VirtualServer};
 use crate::types::Family;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The supervisor's end of a running child.
@@ -61,9 +62,49 @@ fn balancer(port: u16, weight: u32) -> Balancer {
     Balancer { servers: vec![Arc::new(server)], ..Balancer::default() }
 }
 
-// One test: actors have names in the process, so two children cannot live in it at once.
+/// Actors have names in the process: two children cannot live in it at once.
+static ALONE: Mutex<()> = Mutex::new(());
+
+#[test]
+fn equal_checks_of_two_virtual_servers_are_one_connection_and_both_follow_it() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let mut both = balancer(port, 1);
+        let mut other = VirtualServer::clone(&both.servers[0]);
+        other.address = Address::Socket([192, 0, 2, 2].into(), 80);
+        other.real_servers[0].checkers[0].alpha = false;
+        both.servers.push(Arc::new(other));
+        let mut child = Child::start(both).await;
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let counter = accepted.clone();
+        let server = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                counter.fetch_add(1, Ordering::Relaxed);
+                drop(stream);
+            }
+        });
+        // The first was down until checked; the second was up all the time.
+        child.goes(true).await;
+        while accepted.load(Ordering::Relaxed) < 20 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        child.to.post(&ToChecker::Dump);
+        let text = child.until(|said| if let FromChecker::Dumped(text) = said { Some(text) } else { None }).await;
+        assert_eq!(text.matches("   Up = yes\n").count(), 2, "{text}");
+        server.abort();
+        let _ = server.await;
+        child.goes(false).await;
+        child.goes(false).await;
+        child.stop().await;
+    });
+}
+
 #[test]
 fn checks_follow_the_server_through_a_reload_and_the_death_of_the_prober() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,11 +1,13 @@
 //! The command line of keepalived(8).
 
 mod describe;
+mod genhash;
 mod getopt;
 mod options;
 mod umask;
 
 pub use describe::command;
+pub use genhash::{Genhash, among as genhash_among, parse as genhash};
 pub use options::{Options, help, running_on, version};
 
 use getopt::Found;
@@ -48,7 +50,10 @@ pub fn parse(arguments: &[String]) -> Command {
                 match (option.set)(&mut options, value.unwrap_or_default()) {
                     Outcome::Taken => {}
                     Outcome::NotYet(why) => options.warnings.push(format!("--{}: {why}", option.long)),
-                    Outcome::Ignored(why) => options.warnings.push(why),
+                    Outcome::Ignored(why) => {
+                        options.mistaken = true;
+                        options.warnings.push(why);
+                    }
                     Outcome::Out(out) => return Command::Say { out, err: String::new(), status: 0 },
                     Outcome::Err(err, status) => return Command::Say { out: String::new(), err, status },
                 }

@@ -63,6 +63,8 @@ pub struct Options {
     pub ignore_sigint: bool,
     /// What was taken without effect, and why; to be logged.
     pub warnings: Vec<String>,
+    /// An option's value was wrong, so that its default stays.
+    pub mistaken: bool,
     /// Words that belong to no option.
     pub unexpected: Vec<String>,
 }
@@ -100,18 +102,19 @@ impl Default for Options {
             address_monitoring: false,
             ignore_sigint: false,
             warnings: Vec::new(),
+            mistaken: false,
             unexpected: Vec::new(),
         }
     }
 }
 
 impl Options {
-    /// Whether the VRRP child may run: always, unless only other children are asked for (`-C`).
+    /// Whether the checker child may run: always, unless only other children are asked for (`-P`).
     pub const fn wants_checker(&self) -> bool {
         self.check || !self.vrrp
     }
 
-    /// Whether the VRRP child may run.
+    /// Whether the VRRP child may run: always, unless only other children are asked for (`-C`).
     pub const fn wants_vrrp(&self) -> bool {
         self.vrrp || !self.check
     }
@@ -231,9 +234,8 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         o.bfd_pid = Some(PathBuf::from(value));
         Outcome::Taken
     }),
-    row('T', "genhash", Nothing, "Enter into genhash utility mode", |_, _| {
-        Outcome::Err("genhash is not in this build yet\n".to_owned(), 1)
-    }),
+    // Looked for before all others: what follows it are options of genhash.
+    row('T', "genhash", Nothing, "Enter into genhash utility mode", |_, _| Outcome::Taken),
     row('a', "address-monitoring", Nothing, "Report all address additions/deletions notified via netlink", set!(address_monitoring = true)),
     row('x', "snmp", Nothing, "Enable SNMP subsystem", |_, _| Outcome::NotYet(NO_SNMP)),
     row('A', "snmp-agent-socket", Value("ADDRESS"), "Use the specified socket for master agent", |_, _| Outcome::NotYet(NO_SNMP)),

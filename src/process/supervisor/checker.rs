@@ -5,11 +5,13 @@ use super::heartbeat;
 use super::{Msg, State, wants_checker};
 use crate::actor::Restart;
 use crate::check::Kind;
+use crate::check::tls::{Files, Secret};
 use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
 use crate::lvs::settings::Balancer;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
 use crate::sys::pidfile::PidFile;
+use crate::sys::tuning;
 use crate::types::ScriptOutcome;
 use ractor::{Actor, ActorRef};
 use std::path::Path;
@@ -84,13 +86,23 @@ impl State {
     /// What the checker child is told: with the certificates that it may not read itself.
     fn balancer(&self) -> Balancer {
         let mut balancer = self.config.lvs.clone();
-        balancer.authority = balancer.authority_file.as_ref().map(|path| {
-            // An unreadable authority verifies nothing: the checks fail, and say so.
-            std::fs::read(path).unwrap_or_else(|error| {
-                tracing::error!("SSL ca {path}: {error}");
-                Vec::new()
+        let tls = &balancer.tls;
+        // What cannot be read is empty: nothing is verified by it, so the checks fail, and say so.
+        let read = |what: &str, path: &Option<String>| {
+            path.as_ref().map(|path| {
+                std::fs::read(path).unwrap_or_else(|error| {
+                    tracing::error!("SSL {what} {path}: {error}");
+                    Vec::new()
+                })
             })
-        });
+        };
+        balancer.tls_files = Files {
+            authority: read("ca", &tls.authority),
+            certificate: read("certificate", &tls.certificate),
+            key: read("key", &tls.key).map(Secret),
+            password: tls.password.clone(),
+            least: tls.least,
+        };
         balancer
     }
 
@@ -113,7 +125,7 @@ impl State {
                 replaces: self.checker.lives > 1,
                 keep_table: self.options.keep_ipvs,
             },
-            beat: heartbeat::CALM,
+            beat: heartbeat::SLOW,
             supervisor: myself.clone(),
             memory: self.memory.clone(),
             herald: self.herald.clone(),
@@ -128,7 +140,7 @@ impl State {
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
-                tracing::error!("cannot start the checker child process: {error}; trying again in {} s", restart.after.as_secs());
+                tracing::error!("cannot start the checker child process: {error}; trying again in {} s", restart.after.as_secs_f64());
                 myself.send_after(restart.after, || Msg::StartChecker);
             }
         }
@@ -160,10 +172,12 @@ impl State {
                 child.running = true;
                 self.say_files();
                 self.is_ready();
+                tuning::give_back_memory();
                 self.reload_if_asked(myself);
             }
             CheckerSaid::Reloaded => {
                 tracing::debug!("the checker child has reloaded");
+                tuning::give_back_memory();
                 self.say_files();
             }
             CheckerSaid::Dumped(text) => {

@@ -37,6 +37,8 @@ pub(super) enum Msg<T> {
     Running,
     /// It answered.
     Answered(u64),
+    /// Ask this often from now on.
+    Beat(Duration),
     /// A look at the clock.
     Look,
     /// End it.
@@ -192,6 +194,11 @@ impl<S: Speech> Actor for Child<S> {
             Msg::Running => state.running = true,
             Msg::Answered(number) => {
                 state.heart.answered(number);
+            }
+            Msg::Beat(period) => {
+                if state.heart.beat(Instant::now(), period) {
+                    state.timer.arm(Some(clock::now() + period))?;
+                }
             }
             Msg::Look => {
                 let pause = state.look::<S>(Instant::now());

@@ -9,6 +9,9 @@ pub(super) const CALM: Duration = Duration::from_millis(900);
 /// The same when one does: killed after 1.6 s at most.
 pub(super) const BRISK: Duration = Duration::from_millis(400);
 
+/// The same when all take three seconds or more, and of a child that sends no adverts: killed after 6.3 s at most.
+pub(super) const SLOW: Duration = Duration::from_secs(3);
+
 /// Time from a look at an open question to the next look.
 const AGAIN: Duration = Duration::from_millis(300);
 
@@ -35,6 +38,8 @@ pub(super) struct Heartbeat {
     period: Duration,
     asked: u64,
     open_since: Option<Instant>,
+    /// The open question was seen open before.
+    seen_open: bool,
     /// When the next look is to be.
     next_look: Option<Instant>,
 }
@@ -42,7 +47,17 @@ pub(super) struct Heartbeat {
 impl Heartbeat {
     /// Asks every `period`.
     pub(super) const fn new(period: Duration) -> Self {
-        Self { period, asked: 0, open_since: None, next_look: None }
+        Self { period, asked: 0, open_since: None, seen_open: false, next_look: None }
+    }
+
+    /// Asks every `period` from now on; `true` when the next look must come sooner than was said.
+    pub(super) fn beat(&mut self, now: Instant, period: Duration) -> bool {
+        let sooner = period < self.period && self.next_look.is_some();
+        self.period = period;
+        if sooner {
+            self.next_look = Some(now + period);
+        }
+        sooner
     }
 
     /// A look at the clock; the next is due after the pause.
@@ -51,6 +66,7 @@ impl Heartbeat {
         let (verdict, pause) = match self.open_since {
             None => {
                 self.asked += 1;
+                self.seen_open = false;
                 self.open_since = Some(now);
                 (Verdict::Ask(self.asked), self.period)
             }
@@ -61,7 +77,9 @@ impl Heartbeat {
             }
             Some(since) => {
                 let open = now.saturating_duration_since(since);
-                (if open >= PATIENCE { Verdict::Hung(open) } else { Verdict::Wait }, AGAIN)
+                // The first look begins to watch what it does with the processor, the next ones judge.
+                let judge = std::mem::replace(&mut self.seen_open, true) && open >= PATIENCE;
+                (if judge { Verdict::Hung(open) } else { Verdict::Wait }, AGAIN)
             }
         };
         self.next_look = Some(now + pause);
@@ -113,11 +131,12 @@ mod tests {
 
     #[test]
     fn a_child_that_stops_answering_is_hung_within_patience_and_one_period() {
-        for period in [BRISK, CALM] {
+        for period in [BRISK, CALM, SLOW] {
+            let most = PATIENCE.max(period) + AGAIN;
             let after = hung_after(period, |_| false, 100).unwrap();
-            assert!(after <= PATIENCE + AGAIN, "{after:?}");
+            assert!(after <= most, "{after:?}");
             let after = hung_after(period, |number| number < 10, 100).unwrap();
-            assert!(after <= period * 9 + PATIENCE + AGAIN, "{after:?}");
+            assert!(after <= period * 9 + most, "{after:?}");
         }
     }
 
@@ -126,6 +145,8 @@ mod tests {
         // it hangs right after an answer
         let detected = CALM + hung_after(CALM, |_| false, 100).unwrap();
         assert!(detected <= Duration::from_millis(2100), "{detected:?}");
+        let detected = SLOW + hung_after(SLOW, |_| false, 100).unwrap();
+        assert!(detected <= Duration::from_millis(6300), "of three seconds each: {detected:?}");
     }
 
     #[test]
@@ -137,6 +158,21 @@ mod tests {
         assert_eq!(heartbeat.look(woken), (Verdict::Wait, AGAIN));
         assert!(heartbeat.answered(1));
         assert_eq!(heartbeat.look(woken + AGAIN), (Verdict::Ask(2), CALM));
+    }
+
+    #[test]
+    fn a_brisker_beat_counts_at_once_and_a_calmer_one_from_the_next_look() {
+        let start = Instant::now();
+        let mut heartbeat = Heartbeat::new(CALM);
+        assert!(!heartbeat.beat(start, BRISK), "nothing was asked yet");
+        assert!(!heartbeat.beat(start, CALM));
+        assert_eq!(heartbeat.look(start), (Verdict::Ask(1), CALM));
+        assert!(heartbeat.answered(1));
+        assert!(heartbeat.beat(start, BRISK));
+        assert_eq!(heartbeat.look(start + BRISK), (Verdict::Ask(2), BRISK));
+        assert!(heartbeat.answered(2));
+        assert!(!heartbeat.beat(start + BRISK, CALM));
+        assert_eq!(heartbeat.look(start + BRISK * 2), (Verdict::Ask(3), CALM));
     }
 
     #[test]

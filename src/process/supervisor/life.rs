@@ -22,6 +22,15 @@ const NAME: &str = "VRRP child process";
 /// `killall`, our own SIGTERM is already under way.
 const AFTER_STOP: Duration = Duration::from_secs(1);
 
+/// What such a status is called in the original's line.
+const fn permanent(status: i32) -> &'static str {
+    match status {
+        2 => "CONFIG",
+        4 => "missing permission",
+        _ => "FATAL",
+    }
+}
+
 /// Exit statuses that a new child would have again: fatal, configuration, permission (the original's list).
 const PERMANENT: [i32; 3] = [1, 2, 4];
 
@@ -36,7 +45,9 @@ impl State {
                 self.stands();
                 return;
             }
-            tracing::warn!("no VRRP instance is configured: there is nothing to do until a reload brings one");
+            tracing::warn!(
+                "Warning - keepalived has no configuration to run: no VRRP instance and no virtual server, until a reload brings one"
+            );
             self.stands();
             self.is_ready();
             return;
@@ -65,7 +76,7 @@ impl State {
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
-                tracing::error!("cannot start the VRRP child process: {error}; trying again in {} s", restart.after.as_secs());
+                tracing::error!("cannot start the VRRP child process: {error}; trying again in {} s", restart.after.as_secs_f64());
                 myself.send_after(restart.after, || Msg::Start);
             }
         }
@@ -74,7 +85,11 @@ impl State {
     /// How often a child is asked whether it lives: as often as its adverts demand, and no more.
     pub(super) fn beat(&self) -> Duration {
         let shortest = self.config.instances.iter().map(|instance| instance.advert_interval.duration()).min();
-        if shortest.is_some_and(|interval| interval < Duration::from_secs(1)) { heartbeat::BRISK } else { heartbeat::CALM }
+        match shortest {
+            Some(interval) if interval < Duration::from_secs(1) => heartbeat::BRISK,
+            Some(interval) if interval < Duration::from_secs(3) => heartbeat::CALM,
+            Some(_) | None => heartbeat::SLOW,
+        }
     }
 
     /// Whom mail goes to and by which child, as configured now.
@@ -210,7 +225,7 @@ impl State {
         let pid = died.pid;
         let code = died.status.and_then(|status| status.code());
         if let Some(code) = code.filter(|code| PERMANENT.contains(code)) {
-            tracing::error!("{title} child process({pid}) died: it would die again (status {code}), exiting");
+            tracing::error!("pid {pid} exited with permanent error {}. Terminating", permanent(code));
             self.stop(myself, u8::try_from(code).unwrap_or(crate::process::EXIT_FATAL));
         } else if !self.options.respawn {
             tracing::error!("{title} child process({pid}) died: Exiting");
@@ -218,7 +233,7 @@ impl State {
         } else {
             let after = if died.said_stopped { restart.after.max(AFTER_STOP) } else { restart.after };
             tracing::error!("{title} child process({pid}) died: Respawning");
-            tracing::info!("Restart of {title} process delayed {} seconds to limit respawn rate", after.as_secs());
+            tracing::info!("Restart of {title} process delayed {} seconds to limit respawn rate", after.as_secs_f64());
             if after.is_zero() {
                 let _ = myself.cast(start());
             } else {

@@ -22,7 +22,7 @@ use super::roles::RoleName;
 use super::running::Record;
 use super::scripts;
 use crate::actor::{Backoff, Restarts};
-use crate::config::model::Config;
+use crate::config::model::{Config, OnceScript};
 use crate::ipc::messages::{CheckerId, Dump, PROTOCOL, ToVrrp};
 use crate::notify::herald::{Herald, Report};
 use crate::script::observer::{Observer, Seen, Tracked};
@@ -46,7 +46,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime};
 use systemd::Systemd;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Changes of state are gathered this long before the status line is told anew.
 const STATUS_PAUSE: Duration = Duration::from_millis(20);
@@ -149,9 +149,9 @@ pub(super) fn run(setup: Setup) -> u8 {
         let table = scripts::table(&setup.config, setup.run_as);
         herald.configure(setup.config.clone(), table.clone());
         once("startup script", &setup.config.global.startup, &table).await;
-        let (shutdown, table) = (setup.config.global.shutdown.clone(), table);
+        let (farewell, last) = watch::channel((setup.config.global.shutdown.clone(), table));
         let postman = Postman::start();
-        match Actor::spawn(None, Supervisor, (setup, herald.clone(), postman.clone(), exit.clone())).await {
+        match Actor::spawn(None, Supervisor, (setup, herald.clone(), postman.clone(), farewell, exit.clone())).await {
             Ok((supervisor, end)) => {
                 let forwarding = tokio::spawn(forward(reports, supervisor, postman.clone()));
                 let _ = end.await;
@@ -162,6 +162,7 @@ pub(super) fn run(setup: Setup) -> u8 {
             }
             Err(error) => tracing::error!("cannot start the supervisor: {error}"),
         }
+        let (shutdown, table) = last.borrow().clone();
         once("shutdown script", &shutdown, &table).await;
         exit.load(Ordering::Relaxed)
     })
@@ -183,6 +184,9 @@ async fn forward(mut reports: mpsc::UnboundedReceiver<Report>, supervisor: Actor
 }
 
 struct Supervisor;
+
+/// What runs when all is over, as configured last.
+type Farewell = watch::Sender<(OnceScript, Table)>;
 
 /// The child that lives now.
 struct ChildRef {
@@ -208,6 +212,7 @@ struct State {
     lives: u64,
     herald: Herald,
     postman: Postman,
+    farewell: Farewell,
     observer: Observer,
     reload: Reload,
     planned: Planned,
@@ -221,9 +226,13 @@ struct State {
 impl Actor for Supervisor {
     type Msg = Msg;
     type State = State;
-    type Arguments = (Setup, Herald, Postman, Arc<AtomicU8>);
+    type Arguments = (Setup, Herald, Postman, Farewell, Arc<AtomicU8>);
 
-    async fn pre_start(&self, myself: ActorRef<Msg>, (setup, herald, postman, exit): Self::Arguments) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Msg>,
+        (setup, herald, postman, farewell, exit): Self::Arguments,
+    ) -> Result<State, ActorProcessingErr> {
         setup.pid_file.write(std::process::id())?;
         listen_to_signals(&myself, setup.options.ignore_sigint)?;
         let (sender, mut seen) = mpsc::unbounded_channel();
@@ -239,14 +248,11 @@ impl Actor for Supervisor {
         if let Some(period) = systemd.watchdog_period() {
             myself.send_interval(period, || Msg::Watchdog);
         }
-        if setup.config.global.reload_time_file.is_some() {
-            myself.send_interval(planned::PERIOD, || Msg::LookAtPlan);
-        }
         myself.cast(Msg::StartChecker)?;
         myself.cast(Msg::Start)?;
         let record = Record::new(&setup.pid_paths.supervisor);
         record.write(&setup.options, &setup.config, scripts::unprivileged(setup.run_as));
-        let state = State {
+        let mut state = State {
             record,
             arguments: setup.arguments,
             options: setup.options,
@@ -263,6 +269,7 @@ impl Actor for Supervisor {
             lives: 0,
             herald,
             postman,
+            farewell,
             observer,
             reload: Reload::default(),
             planned: Planned::default(),
@@ -272,6 +279,7 @@ impl Actor for Supervisor {
             exit,
             _pid_file: setup.pid_file,
         };
+        state.watch_for_planned_reloads(&myself);
         state.instruct_postman();
         Ok(state)
     }
@@ -328,6 +336,13 @@ impl Actor for Supervisor {
 }
 
 impl State {
+    /// From when on a configuration plans reloads, first or later.
+    fn watch_for_planned_reloads(&mut self, myself: &ActorRef<Msg>) {
+        if self.config.global.reload_time_file.is_some() && !self.planned.is_watched() {
+            myself.send_interval(planned::PERIOD, || Msg::LookAtPlan);
+        }
+    }
+
     fn look_at_plan(&mut self, myself: &ActorRef<Msg>) {
         let global = &self.config.global;
         let Some(path) = &global.reload_time_file else { return };
@@ -370,6 +385,7 @@ impl State {
     fn take_up(&mut self, config: Config, table: Table) {
         self.config = config;
         self.record.write(&self.options, &self.config, scripts::unprivileged(self.run_as));
+        self.farewell.send_replace((self.config.global.shutdown.clone(), table.clone()));
         self.herald.configure(self.config.clone(), table);
         self.instruct_postman();
         self.observer.observe(tracked(&self.config));
@@ -389,7 +405,7 @@ impl State {
     /// Says that we live only while the child answers: a service manager that hears nothing starts us anew.
     fn watchdog(&self) {
         let Some(period) = self.systemd.watchdog_period() else { return };
-        if !self.wants_child() || self.memory.silence() < period.max(heartbeat::PATIENCE * 2) {
+        if !self.wants_child() || self.memory.silence() < period.max(heartbeat::SLOW * 2) {
             self.systemd.alive();
         }
     }
@@ -412,5 +428,5 @@ pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
 
 /// Whether the VRRP child has something to do.
 pub(super) fn wants_child(options: &Options, config: &Config) -> bool {
-    options.wants_vrrp() && (options.all || !config.instances.is_empty())
+    options.wants_vrrp() && (options.all || !config.instances.is_empty() || !config.global.vrrp.static_addresses.is_empty())
 }

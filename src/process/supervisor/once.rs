@@ -14,7 +14,10 @@ pub(super) async fn once(what: &str, once: &OnceScript, table: &Table) {
     };
     tracing::info!("Running {what} {}", script.label);
     runner.run((), script, &[], Some(once.timeout));
-    match runner.next().await.1 {
+    let outcome = runner.next().await.1;
+    // One that ignores SIGTERM must not outlive this.
+    runner.all_gone().await;
+    match outcome {
         ScriptOutcome::Exited(0) => tracing::info!("{what} succeeded"),
         ScriptOutcome::TimedOut => tracing::warn!("{what} timed out"),
         outcome => tracing::warn!("{what} {outcome}"),

@@ -15,13 +15,19 @@ pub(super) struct Planned {
     path: PathBuf,
     seen: Option<(u64, i64, i64)>,
     at: Option<SystemTime>,
+    watched: bool,
 }
 
 impl Planned {
+    /// Whether somebody looks already; from now on somebody does.
+    pub(super) fn is_watched(&mut self) -> bool {
+        std::mem::replace(&mut self.watched, true)
+    }
+
     /// A look at the file and the clock; whether to reload now. Without `repeat` the file goes then, as the original removes it.
     pub(super) fn due(&mut self, path: &Path, repeat: bool, now: SystemTime) -> bool {
         if self.path != path {
-            *self = Self { path: path.to_owned(), ..Self::default() };
+            *self = Self { path: path.to_owned(), watched: self.watched, ..Self::default() };
         }
         let seen = fs::metadata(path).ok().map(|file| (file.ino(), file.mtime(), file.mtime_nsec()));
         if seen != self.seen {

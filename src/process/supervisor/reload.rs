@@ -1,6 +1,6 @@
 //! SIGHUP in two phases: read and prepare off to the side, then commit; whatever fails before that changes nothing.
 
-use super::{Msg, State};
+use super::{Msg, State, child};
 use crate::config::diff::{self, diff};
 use crate::config::model::{Config, VrrpChanges};
 use crate::config::{Diagnostic, Loaded, Report, Severity};
@@ -120,6 +120,7 @@ impl State {
         keep_what_needs_a_restart(&self.config, &mut new);
         let table = scripts::take_up(&mut new, self.run_as);
         relay::take_up(&new);
+        new.lvs.share_with(&self.config.lvs);
         let changes = diff(&self.config, &new);
         tell(&changes);
         if self.child.is_none() || changes.is_empty() {
@@ -164,6 +165,9 @@ impl State {
         if generation != self.reload.generation || !matches!(self.reload.phase, Phase::Committing) {
             return;
         }
+        if let Some(child) = &self.child {
+            let _ = child.actor.cast(child::Msg::Beat(self.beat()));
+        }
         // What it tracks since this moment it has not heard of.
         self.observer.say_all();
         if self.wants_child() {
@@ -183,6 +187,7 @@ impl State {
     fn reload_done(&mut self, myself: &ActorRef<Msg>) {
         tracing::info!("Reload complete");
         self.reload_checker(myself);
+        self.watch_for_planned_reloads(myself);
         if self.child.is_none() && self.wants_child() {
             let _ = myself.cast(Msg::Start);
         }

@@ -49,6 +49,7 @@ impl Actor for Groups {
         match message {
             GroupsMsg::Replace(settings) => state.replace(settings),
             GroupsMsg::Reported { id, group, member, report } => state.reported(id, &group, &member, report),
+            GroupsMsg::Answered { id, group } => state.answered(id, &group),
             #[cfg(test)]
             GroupsMsg::Panic => std::panic::panic_any("asked to"),
         }
@@ -68,6 +69,13 @@ impl Assembly {
             self.groups.insert(settings.name.clone(), entry);
         }
         self.shared.instances.tell_all(|| InstanceMsg::Rebuilt(Service::Groups));
+    }
+
+    fn answered(&self, id: InstanceId, group: &str) {
+        let members = self.groups.get(group).into_iter().flat_map(|entry| entry.ids.iter().flatten());
+        for other in members.filter(|other| **other != id) {
+            self.shared.tell(*other, InstanceMsg::Group(GroupOrder::Announce));
+        }
     }
 
     fn reported(&mut self, id: InstanceId, group: &str, member: &str, report: Report) {

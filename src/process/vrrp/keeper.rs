@@ -44,6 +44,9 @@ impl<'a> Holder<'a> {
     }
 }
 
+/// The host itself. As with an address owner, what somebody else put there stays as it is.
+const STATIC: Holder<'static> = Holder { name: "static_ipaddress", interface: None, owner: true };
+
 enum Order {
     Change { name: Arc<str>, device: Arc<str>, op: AddressOp },
     Shut(Vec<Shut>),
@@ -57,6 +60,7 @@ impl Actor for Keeper {
     type Arguments = (Arc<Shared>, Firewall);
 
     async fn pre_start(&self, _: ActorRef<Self::Msg>, (shared, firewall): Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
+        tracing::debug!("Registering Kernel netlink command channel");
         // opened even if nothing is to be shut: an earlier life may have left a table that still shuts our addresses
         let nft = Nft::open(&firewall).map_err(|error| tracing::debug!("{error}")).ok();
         Ok(Keeping {
@@ -83,6 +87,14 @@ impl Actor for Keeper {
                 }
                 for address in &added {
                     state.queue_add(&Holder::of(&settings), address);
+                }
+            }
+            KeeperMsg::Static { removed, added } => {
+                for address in &removed {
+                    state.queue_delete(&STATIC, address);
+                }
+                for address in &added {
+                    state.queue_add(&STATIC, address);
                 }
             }
             KeeperMsg::Announce(burst) if idle => state.shared.announcer.cast(AnnouncerMsg::Burst(burst)),

@@ -71,6 +71,7 @@ impl Actor for Listener {
     /// Ready only with a complete mirror.
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, arguments: Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
         let ListenerArguments { shared, buffer, monitoring, links } = arguments;
+        tracing::debug!("Registering Kernel netlink reflector");
         let (reflector, mirror) = Reflector::open(buffer).await?;
         if monitoring {
             for link in mirror.links() {
@@ -139,6 +140,11 @@ impl Listening {
         }
         for name in &watch.interfaces {
             let view = self.view(name);
+            if !self.interfaces.contains_key(name) {
+                for source in view.iter().flat_map(|view| [view.source4, view.source6]).flatten() {
+                    tracing::debug!("Assigned address {source} for interface {name}");
+                }
+            }
             let interest = self.interfaces.entry(Arc::clone(name)).or_default();
             interest.instances.insert(id);
             interest.told = Some(view);

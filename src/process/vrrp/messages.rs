@@ -189,6 +189,8 @@ pub(super) enum KeeperMsg {
     Remove(Arc<Settings>),
     /// While the instance holds its addresses: a reload, or somebody deleted one.
     Replace { settings: Arc<Settings>, removed: Vec<VirtualAddress>, added: Vec<VirtualAddress> },
+    /// `static_ipaddress`: these go, those come.
+    Static { removed: Vec<VirtualAddress>, added: Vec<VirtualAddress> },
     /// To be passed on when everything before it is in the kernel.
     Announce(Burst),
     /// Carry out what is queued.
@@ -234,8 +236,15 @@ pub(super) struct ReceiverKey {
 }
 
 pub(super) enum SocketsMsg {
-    /// An instance listens here from now on (again after an interface came back).
-    Attach { id: InstanceId, key: ReceiverKey, interface: Option<Arc<str>>, group: Option<IpAddr>, buffer: Option<u32> },
+    /// An instance listens here from now on (again after an interface came back); `address` is what the log calls it.
+    Attach {
+        id: InstanceId,
+        key: ReceiverKey,
+        interface: Option<Arc<str>>,
+        group: Option<IpAddr>,
+        address: Option<IpAddr>,
+        buffer: Option<u32>,
+    },
     /// It does not any more.
     Detach { id: InstanceId },
     #[cfg(test)]
@@ -275,6 +284,8 @@ pub(super) enum GroupOrder {
     BackOff,
     /// Another member is unfit, or none is any more.
     Fault(bool),
+    /// Another member answered a weaker advert.
+    Announce,
 }
 
 pub(super) enum GroupsMsg {
@@ -282,6 +293,8 @@ pub(super) enum GroupsMsg {
     Replace(Vec<Arc<GroupSettings>>),
     /// A member says what it is.
     Reported { id: InstanceId, group: String, member: Arc<str>, report: Report },
+    /// A member answered a weaker advert: the others announce too.
+    Answered { id: InstanceId, group: String },
     #[cfg(test)]
     Panic,
 }

@@ -149,6 +149,11 @@ impl Shared {
         Ok(())
     }
 
+    /// The number of a family's sending socket, for the log; -1 while it is not open.
+    pub(super) fn sender_number(&self, family: Family) -> i32 {
+        lock(self.sender(family)).as_ref().map_or(-1, Sender::number)
+    }
+
     /// One system call.
     pub(super) fn send(&self, family: Family, advert: &Outgoing<'_>) -> Result<(), SendError> {
         self.open_sender(family)?;

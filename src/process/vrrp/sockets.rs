@@ -38,9 +38,13 @@ impl Actor for Sockets {
 
     async fn handle(&self, myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         match message {
-            SocketsMsg::Attach { id, key, interface, group, buffer } => {
+            SocketsMsg::Attach { id, key, interface, group, address, buffer } => {
                 state.detach(id);
+                let news = state.is_new(&key, group);
                 let fault = state.attach(&myself, id, key, interface, group, buffer).await.err();
+                if let (true, Some(address)) = (news, address) {
+                    state.tell(&key, group.is_some(), address);
+                }
                 state.shared.tell(id, InstanceMsg::SocketFault(fault));
             }
             SocketsMsg::Detach { id } => state.detach(id),
@@ -104,6 +108,22 @@ impl Open {
             Some(group) => format!("cannot join {group}: {error}"),
             None => error.to_string(),
         })
+    }
+
+    /// Whether nobody listens there, to that group, yet.
+    fn is_new(&self, key: &ReceiverKey, group: Option<IpAddr>) -> bool {
+        self.receivers.get(key).is_none_or(|listening| !listening.users.values().any(|other| *other == group))
+    }
+
+    /// The original's line; -1 is a socket that could not be opened.
+    fn tell(&self, key: &ReceiverKey, multicast: bool, address: IpAddr) {
+        let (ifindex, family, protocol) = (key.ifindex, key.family, key.protocol);
+        let receives = self.receivers.get(key).map_or(-1, |listening| listening.socket.number());
+        let sends = self.shared.sender_number(family);
+        let cast = if multicast { "multicast" } else { ", unicast" };
+        tracing::debug!(
+            "VRRP sockpool: [ifindex({ifindex:3}), family({family}), proto({protocol}), fd({receives},{sends}) {cast}, address({address})]"
+        );
     }
 
     fn detach(&mut self, id: InstanceId) {

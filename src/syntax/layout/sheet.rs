@@ -81,19 +81,12 @@ impl Sheet {
             self.push(Kind::Opening, depth, "{", comment);
             return;
         };
-        for (number, row) in self.rows.iter_mut().enumerate().skip(at) {
-            if number == at {
-                row.kind = Kind::Opening;
-                row.text.push_str(" {");
-            } else {
-                row.depth = depth + 1;
-            }
+        let between = self.rows.split_off(at + 1);
+        self.rows.extend(between.into_iter().filter(|row| row.kind == Kind::Comment).map(|row| Row { depth: depth + 1, ..row }));
+        if let Some(row) = self.rows.get_mut(at) {
+            row.kind = Kind::Opening;
+            row.text.push_str(" {");
         }
-        let mut number = 0;
-        self.rows.retain(|row| {
-            number += 1;
-            number <= at || row.kind != Kind::Blank
-        });
         let Some(comment) = comment else { return };
         match self.rows.get_mut(at) {
             Some(row) if row.comment.is_none() => row.comment = Some(comment.to_owned()),

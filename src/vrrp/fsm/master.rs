@@ -126,12 +126,23 @@ impl Instance {
             out.push(Action::SendAdvert { priority: ours.get() });
             master.next_advert = now + self.settings.advert_interval.duration();
         }
-        if self.settings.announce.lower_prio_repeat > 0 {
-            out.push(Action::Announce { repeat: self.settings.announce.lower_prio_repeat, first: false });
-            master.bursts.weaker_heard(now, &self.settings.announce);
-        }
+        self.announce_to_the_misled(now, &mut master, out);
         let both_own = ours.is_owner() && priority == Priority::OWNER.get();
         out.push(Action::Note(if both_own { Note::OtherOwner { source } } else { Note::LowerPriorityAdvert { source, priority, ours } }));
         self.phase = Phase::Master(master);
+    }
+
+    /// Another member of the sync group answered a weaker advert; ours need none (so does the original).
+    pub(super) fn announce_again(&mut self, now: Instant, mut master: Master, out: &mut Vec<Action>) {
+        self.announce_to_the_misled(now, &mut master, out);
+        self.phase = Phase::Master(master);
+    }
+
+    fn announce_to_the_misled(&self, now: Instant, master: &mut Master, out: &mut Vec<Action>) {
+        let settings = &self.settings.announce;
+        if settings.lower_prio_repeat > 0 {
+            out.push(Action::Announce { repeat: settings.lower_prio_repeat, first: false });
+            master.bursts.weaker_heard(now, settings);
+        }
     }
 }

@@ -78,8 +78,8 @@ impl LinkSettings {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Damper {
     counts_up: bool,
-    /// It will count as the opposite, then.
-    pending: Option<Instant>,
+    /// It has been the opposite since the first, and will count so at the second.
+    pending: Option<(Instant, Instant)>,
 }
 
 impl Damper {
@@ -95,8 +95,11 @@ impl Damper {
             return;
         }
         let delay = delays.map_or(Duration::ZERO, |delays| if up { delays.up } else { delays.down });
-        if *self.pending.get_or_insert(now + delay) <= now {
+        let since = self.pending.map_or(now, |(since, _)| since);
+        if since + delay <= now {
             *self = Self::new(up);
+        } else {
+            self.pending = Some((since, since + delay));
         }
     }
 
@@ -106,8 +109,8 @@ impl Damper {
     }
 
     /// When it is to be looked at again.
-    pub const fn deadline(&self) -> Option<Instant> {
-        self.pending
+    pub fn deadline(&self) -> Option<Instant> {
+        self.pending.map(|(_, due)| due)
     }
 }
 
@@ -147,6 +150,16 @@ mod tests {
         assert_eq!((link.counts_up(), link.deadline()), (true, None));
         link.is(at(1600), false, Some(&delays));
         assert_eq!(link.deadline(), Some(at(3100)), "the next one begins anew");
+    }
+
+    #[test]
+    fn other_delays_hold_for_a_change_that_waits() {
+        let mut link = Damper::new(true);
+        link.is(at(0), false, Some(&delays(9000, 0)));
+        link.is(at(500), false, Some(&delays(1000, 0)));
+        assert_eq!(link.deadline(), Some(at(1000)));
+        link.is(at(600), false, None);
+        assert!(!link.counts_up());
     }
 
     #[test]

@@ -36,9 +36,9 @@ pub enum ParameterMatch {
     Ignored,
     /// All of them, no other.
     Exact,
-    /// The first ones.
+    /// `initial`: they begin so, and the last of these may go on: `-f /etc` fits `-f /etc/h.cfg -D`.
     Initial,
-    /// `partial`: in this order somewhere, the last one perhaps cut short.
+    /// `partial`: the first ones are exactly these, more may follow.
     Partial,
 }
 
@@ -67,8 +67,8 @@ impl ProcessCheck {
         match self.matching {
             ParameterMatch::Ignored => true,
             ParameterMatch::Exact => actual == wanted,
-            ParameterMatch::Initial => actual.starts_with(&wanted),
-            ParameterMatch::Partial => match wanted.split_last() {
+            ParameterMatch::Partial => actual.starts_with(&wanted),
+            ParameterMatch::Initial => match wanted.split_last() {
                 None => true,
                 Some((last, first)) => actual.starts_with(first) && actual.get(first.len()).is_some_and(|word| word.starts_with(last)),
             },
@@ -187,9 +187,14 @@ mod tests {
         let line = b"haproxy\0-f\0/etc/h.cfg\0-D\0";
         assert!(with(ParameterMatch::Exact, &["-f", "/etc/h.cfg", "-D"]).matches(b"haproxy", line));
         assert!(!with(ParameterMatch::Exact, &["-f"]).matches(b"haproxy", line));
+        assert!(with(ParameterMatch::Partial, &["-f", "/etc/h.cfg"]).matches(b"haproxy", line));
+        assert!(!with(ParameterMatch::Partial, &["-f", "/etc"]).matches(b"haproxy", line));
+        assert!(!with(ParameterMatch::Partial, &["-D"]).matches(b"haproxy", line));
         assert!(with(ParameterMatch::Initial, &["-f", "/etc/h.cfg"]).matches(b"haproxy", line));
+        assert!(with(ParameterMatch::Initial, &["-f", "/etc"]).matches(b"haproxy", line));
         assert!(!with(ParameterMatch::Initial, &["-D"]).matches(b"haproxy", line));
-        assert!(with(ParameterMatch::Partial, &["-f", "/etc"]).matches(b"haproxy", line));
+        assert!(!with(ParameterMatch::Initial, &["-f", "/etc/h.cfg", "-D", "-x"]).matches(b"haproxy", line));
+        assert!(with(ParameterMatch::Initial, &[]).matches(b"haproxy", line));
         assert!(!with(ParameterMatch::Exact, &[]).matches(b"haproxy", line));
     }
 

@@ -3,13 +3,14 @@
 use super::super::{Line, Reader};
 use super::times::Times;
 use super::{LEFT_OUT, bad, ip, port};
-use crate::check::http::{Protocol, Regex, digest_of};
+use crate::check::http::{Protocol, digest_of};
+use crate::check::regex::{self, Regex};
 use crate::check::udp::pattern;
 use crate::check::{dns, udp};
 use crate::config::number::{self, Decimal};
 use crate::config::read::notify::{script, twice};
-use crate::syntax::Span;
 use crate::syntax::command::{Inline, split};
+use crate::syntax::{Complaint, Span};
 use crate::types::{Command, ScriptUser};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub(crate) struct Draft {
     pub(super) sni: bool,
     pub(super) sni_name: Option<String>,
     pub(super) fast_recovery: bool,
+    pub(super) tls_compliant: bool,
     pub(super) payload: Vec<u8>,
     pub(super) reply: Option<udp::Reply>,
     pub(super) lengths: (Option<u16>, Option<u16>),
@@ -58,6 +60,7 @@ pub(crate) struct Url {
     pub(super) status: Vec<(u16, u16)>,
     pub(super) virtualhost: Option<String>,
     pub(super) regex: Option<Regex>,
+    pub(super) tls_compliant: Option<bool>,
 }
 
 pub(crate) fn block(reader: &mut Reader, line: &Line<'_>) {
@@ -67,6 +70,8 @@ pub(crate) fn block(reader: &mut Reader, line: &Line<'_>) {
     let hosts = draft.as_mut().map(|draft| std::mem::take(&mut draft.hosts)).unwrap_or_default();
     if let Some(real) = &mut reader.lvs.real {
         if hosts.is_empty() {
+            // Most servers have one checker: no room for four.
+            real.checkers.reserve_exact(1);
             real.checkers.extend(draft);
             return;
         }
@@ -200,16 +205,40 @@ pub(crate) fn regex_no_match(reader: &mut Reader, _: &Line<'_>) {
 
 pub(crate) fn regex_options(reader: &mut Reader, line: &Line<'_>) {
     for word in &line.args {
-        let flag = match &*word.text {
-            "caseless" => 'i',
-            "dotall" => 's',
-            "multiline" => 'm',
-            "extended" => 'x',
-            "ungreedy" => 'U',
-            // Those of PCRE2 that change nothing here, or nothing that a page would show.
-            _ => continue,
-        };
-        with_regex(reader, |regex| regex.flags.push(flag));
+        let known = regex::OPTIONS.iter().find(|row| row.0 == &*word.text).map(|row| row.1);
+        match known {
+            Some(regex::Word::Flag(flag)) => with_regex(reader, |regex| regex.flags.push(flag)),
+            Some(regex::Word::DollarEndOnly) => with_regex(reader, |regex| regex.dollar_is_end = true),
+            Some(regex::Word::FirstLine) => with_regex(reader, |regex| regex.first_line = true),
+            Some(regex::Word::Harmless) => {}
+            Some(regex::Word::Unknown) => {
+                let message = format!("'regex_options {}' is known, but not acted on yet", &**word);
+                reader.complain(Complaint::remark(word.span, message).rule("not-acted-on"));
+            }
+            None => {
+                let known: Vec<_> = regex::OPTIONS.iter().map(|row| row.0).collect();
+                let complaint = Complaint::warning(word.span, format!("regex_options: unknown option '{}'", &**word));
+                reader.complain(complaint.expected(known.join(", ")));
+            }
+        }
+    }
+}
+
+/// `regex_stack START MAX`: sizes of a stack that only PCRE2 has.
+pub(crate) fn regex_stack(reader: &mut Reader, line: &Line<'_>) {
+    let (start, max) = (number::unsigned(reader, line, 0, LEFT_OUT), number::unsigned(reader, line, 1, LEFT_OUT));
+    if let (Some(start), Some(max)) = (start, max)
+        && start > max
+    {
+        bad(reader, line.span(), "regex stack start cannot exceed max value".to_owned(), "START MAX");
+    }
+}
+
+pub(crate) fn tls_compliant(reader: &mut Reader, line: &Line<'_>) {
+    let Some(value) = number::switch(reader, line, LEFT_OUT) else { return };
+    match &mut reader.lvs.url {
+        Some(url) => url.tls_compliant = Some(value),
+        None => draft(reader, |draft| draft.tls_compliant = value),
     }
 }
 

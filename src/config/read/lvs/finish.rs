@@ -4,8 +4,9 @@ use super::super::Reader;
 use super::checker;
 use super::server::{Draft, Head, Real};
 use super::times::Times;
+use crate::check::regex::Regex;
 use crate::check::settings::FileSettings;
-use crate::check::{Checker, Kind, Target, Timing, dns, http, misc, smtp, udp};
+use crate::check::{Checker, Kind, Target, Timing, dns, http, misc, smtp, tls, udp};
 use crate::lvs::settings::{
     Address, Balancer, Forwarding, GroupEntry, Protocol, RealServer, ServiceSettings, SorryServer, VirtualServer, flag,
 };
@@ -43,8 +44,8 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
         flush_on_stop: lvs.flush_on_stop,
         timeouts: lvs.timeouts.take(),
         sync: lvs.sync.take(),
-        authority_file: lvs.authority.take(),
-        authority: None,
+        tls: std::mem::take(&mut lvs.tls),
+        tls_files: tls::Files::default(),
     }
 }
 
@@ -97,6 +98,7 @@ fn virtual_server(reader: &mut Reader, mut draft: Draft) -> Option<VirtualServer
             server.real_servers.push(real);
         }
     }
+    server.real_servers.shrink_to_fit();
     server.sorry = sorry(reader, &draft, &server, method);
     quorum(reader, &draft, &mut server);
     Some(server)
@@ -186,6 +188,7 @@ fn real_server(reader: &mut Reader, draft: &Draft, server: &VirtualServer, real:
         return None;
     }
     let times = real.times.or(&draft.times);
+    // Collected, each would have room for four: of twenty thousand servers that counts.
     let mut checkers = Vec::with_capacity(real.checkers.len());
     checkers.extend(real.checkers.iter().filter_map(|checker| self::checker(reader, draft, &real, checker, &times)));
     Some(RealServer {
@@ -360,30 +363,47 @@ fn pages(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draf
         return None;
     }
     let host = draft.virtualhost.as_ref().or(real.virtualhost.as_ref()).or(server.virtualhost.as_ref());
-    let urls = draft.urls.iter().map(|url| http::Url {
-        path: url.path.clone().unwrap_or_else(|| "/".to_owned()),
-        digest: url.digest,
-        status: if url.status.is_empty() { vec![(200, 299)] } else { url.status.clone() },
-        virtualhost: url.virtualhost.as_ref().or(host).cloned(),
-        regex: url.regex.clone().filter(|regex| !regex.pattern.is_empty()),
-    });
-    let urls: Vec<_> = urls.collect();
-    for url in &urls {
-        if let Some(error) = url.regex.as_ref().and_then(|regex| regex.compile().err()) {
-            let complaint = Complaint::error(draft.span, format!("regex of url {}: {error}", url.path));
-            reader.complain(complaint.help("the checker is left out".to_owned()));
-            return None;
-        }
+    let tls = draft.keyword == "SSL_GET";
+    let mut urls = Vec::with_capacity(draft.urls.len());
+    for url in &draft.urls {
+        let defaults = http::Url::default();
+        urls.push(http::Url {
+            path: url.path.clone().unwrap_or(defaults.path),
+            digest: url.digest,
+            status: if url.status.is_empty() { defaults.status } else { url.status.clone() },
+            virtualhost: url.virtualhost.as_ref().or(host).cloned(),
+            regex: expression(reader, draft, url)?,
+            tls_compliant: tls && url.tls_compliant.unwrap_or(draft.tls_compliant),
+        });
     }
-    let name = draft.sni_name.clone().or_else(|| urls.first().and_then(|url| url.virtualhost.clone()));
     Some(Kind::Http(http::Settings {
-        tls: draft.keyword == "SSL_GET",
+        tls,
         urls,
         protocol: draft.protocol,
-        sni: name.filter(|_| draft.sni),
+        sni: draft.sni,
+        sni_name: draft.sni_name.clone(),
         fast_recovery: draft.fast_recovery,
-        ca: None,
     }))
+}
+
+/// `regex` and its companions; without a `regex` they mean nothing. Outside `None` the whole checker is left out.
+fn expression(reader: &mut Reader, draft: &checker::Draft, url: &checker::Url) -> Option<Option<Regex>> {
+    let Some(mut regex) = url.regex.clone() else { return Some(None) };
+    if regex.pattern.is_empty() {
+        warn(reader, draft.span, "regex parameters specified without regex".to_owned());
+        return Some(None);
+    }
+    if let Some(max) = regex.max.filter(|max| regex.min > *max) {
+        warn(reader, draft.span, format!("regex min offset {} > regex_max_offset {max} - ignoring", regex.min));
+        regex.max = None;
+    }
+    if let Err(error) = regex.compile() {
+        let path = url.path.as_deref().unwrap_or_default();
+        let complaint = Complaint::error(draft.span, format!("regex of url {path}: {error}"));
+        reader.complain(complaint.help("the checker is left out".to_owned()));
+        return None;
+    }
+    Some(Some(regex))
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ pub(crate) mod server;
 pub(crate) mod times;
 
 use super::{Line, Reader};
+use crate::check::tls;
 use crate::config::number;
-use crate::lvs::settings::{GroupEntry, SyncDaemon, Timeouts};
+use crate::lvs::settings::{FlushOnStop, GroupEntry, SyncDaemon, Timeouts};
 use crate::syntax::{Complaint, Span};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,13 +29,13 @@ pub(crate) struct Drafts {
     /// The `url` block being read.
     pub(super) url: Option<checker::Url>,
     pub(super) flush: bool,
-    pub(super) flush_on_stop: bool,
+    pub(super) flush_on_stop: FlushOnStop,
     pub(super) log_all: bool,
     pub(super) timeouts: Option<Timeouts>,
     pub(super) sync: Option<(SyncDaemon, Option<String>)>,
     /// Its `id` was written.
     pub(super) sync_id: bool,
-    pub(super) authority: Option<String>,
+    pub(super) tls: tls::Settings,
 }
 
 const LEFT_OUT: &str = "the line is left out";
@@ -77,8 +78,12 @@ pub(crate) fn flush(reader: &mut Reader, _: &Line<'_>) {
     reader.lvs.flush = true;
 }
 
-pub(crate) fn flush_on_stop(reader: &mut Reader, _: &Line<'_>) {
-    reader.lvs.flush_on_stop = true;
+pub(crate) fn flush_on_stop(reader: &mut Reader, line: &Line<'_>) {
+    reader.lvs.flush_on_stop = match line.arg(0) {
+        None => FlushOnStop::Everything,
+        Some(word) if word.eq_ignore_ascii_case("vs") => FlushOnStop::Ours,
+        Some(word) => return bad(reader, word.span, format!("{}: unknown option {}", &*line.word, &**word), "VS or nothing"),
+    };
 }
 
 pub(crate) fn log_all(reader: &mut Reader, line: &Line<'_>) {
@@ -144,24 +149,58 @@ pub(crate) fn sync_daemon(reader: &mut Reader, line: &Line<'_>) {
     reader.lvs.sync = Some((daemon, instance));
 }
 
-/// The old form, inside an instance: the daemon follows it, and its number is the instance's.
+/// The old form, inside an instance: the daemon follows it. Its number is 0, as the original's: a peer with another hears nothing.
 pub(crate) fn sync_interface(reader: &mut Reader, line: &Line<'_>) {
     let message = "lvs_sync_daemon_interface is deprecated: write lvs_sync_daemon in global_defs";
     reader.complain(Complaint::remark(line.word.span, message));
     let Some(interface) = line.arg(0).map(ToString::to_string) else { return };
     let instance = reader.instance().name.clone();
     if reader.lvs.sync.is_none() {
+        reader.lvs.sync_id = true;
         reader.lvs.sync = Some((SyncDaemon { interface, id: 0, max_length: None, port: None, ttl: None, group: None }, Some(instance)));
     }
 }
 
-/// `ca` of the `SSL` block.
-pub(crate) fn authority(reader: &mut Reader, line: &Line<'_>) {
-    reader.lvs.authority = line.arg(0).map(ToString::to_string);
+/// The `SSL` block; a second one replaces the first.
+pub(crate) fn ssl(reader: &mut Reader, line: &Line<'_>) {
+    if reader.lvs.tls != tls::Settings::default() {
+        reader.complain(Complaint::warning(line.span(), "SSL context already specified - replacing"));
+    }
+    reader.lvs.tls = tls::Settings::default();
+    reader.walk(&line.children);
+    let tls = &reader.lvs.tls;
+    if tls.key.is_some() && tls.certificate.is_none() {
+        let message = "SSL: a key without a certificate proves nothing to a server";
+        reader.complain(Complaint::warning(line.span(), message).expected("'certificate FILE' as well"));
+    }
 }
 
-/// The `SSL` block.
-pub(crate) fn ssl(reader: &mut Reader, line: &Line<'_>) {
-    reader.lvs.authority = None;
-    reader.walk(&line.children);
+/// `ca`, `certificate`, `key`, `password`.
+pub(crate) fn ssl_word(reader: &mut Reader, line: &Line<'_>) {
+    let Some(word) = line.arg(0) else { return };
+    let (name, value) = (&*line.word.text, word.to_string());
+    let tls = &mut reader.lvs.tls;
+    let before = match name {
+        "ca" => tls.authority.replace(value).is_some(),
+        "certificate" => tls.certificate.replace(value).is_some(),
+        "key" => tls.key.replace(value).is_some(),
+        _ => tls.password.replace(tls::Secret(value.into_bytes())).is_some(),
+    };
+    if before {
+        reader.complain(Complaint::warning(line.span(), format!("SSL {name} already specified - replacing")));
+    }
+}
+
+pub(crate) fn tls_least(reader: &mut Reader, line: &Line<'_>) {
+    let Some(word) = line.arg(0) else { return };
+    let least = [tls::Version::V1_2, tls::Version::V1_3].into_iter().find(|version| version.word() == &*word.text);
+    let Some(least) = least else {
+        return bad(reader, word.span, format!("tls_min_version: '{}' is not spoken here", &**word), "1.2 or 1.3");
+    };
+    reader.lvs.tls.least = least;
+}
+
+pub(crate) fn expiry_warning(reader: &mut Reader, line: &Line<'_>) {
+    let days = number::int(reader, line, 0, 0..=3650, LEFT_OUT).and_then(|days| u32::try_from(days).ok());
+    reader.lvs.tls.warn_days = days.unwrap_or(reader.lvs.tls.warn_days);
 }

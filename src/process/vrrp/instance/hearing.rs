@@ -47,12 +47,13 @@ impl Living {
             Transport::Multicast { group, .. } => Some(*group),
             Transport::Unicast { .. } => None,
         };
+        let address = group.or_else(|| self.world.source(settings));
         let interface = settings.interface.as_deref().map(Arc::from);
         // the first advert must not wait for its socket
         if let Err(error) = self.shared.open_sender(settings.family) {
             tracing::error!(instance = %self.name, "({}) {}", self.name, sockets::with_sources(&error));
         }
-        self.shared.sockets.cast(SocketsMsg::Attach { id: self.id, key, interface, group, buffer: settings.kernel_rx_buf_size });
+        self.shared.sockets.cast(SocketsMsg::Attach { id: self.id, key, interface, group, address, buffer: settings.kernel_rx_buf_size });
     }
 
     pub(super) fn detach(&mut self) {

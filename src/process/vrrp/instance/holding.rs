@@ -4,10 +4,13 @@ use super::super::messages::{Burst, KeeperMsg};
 use super::Living;
 use crate::net::address::{KernelAddress, PROTOCOL_KEEPALIVED};
 use crate::sys::clock;
-use crate::types::IpPrefix;
+use crate::types::{Instant, IpPrefix};
 use crate::vrrp::event::{Event, State};
 use crate::vrrp::settings::{Settings, VirtualAddress};
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Living {
     /// Whether any virtual address stands in the kernel already.
@@ -32,7 +35,7 @@ impl Living {
     }
 
     pub(super) fn address_lost(&mut self, device: &Arc<str>, prefix: IpPrefix) {
-        if self.machine.state() != State::Master {
+        if self.machine.state() != State::Master || self.expected.explains(prefix.address(), clock::now()) {
             return;
         }
         let settings = Arc::clone(self.settings());
@@ -64,8 +67,9 @@ impl Living {
         }
     }
 
-    pub(super) fn change_addresses(&self, settings: &Arc<Settings>, removed: Vec<VirtualAddress>, added: Vec<VirtualAddress>) {
+    fn change_addresses(&mut self, settings: &Arc<Settings>, removed: Vec<VirtualAddress>, added: Vec<VirtualAddress>) {
         let burst = Burst { settings: Arc::clone(settings), only: Some(added.clone()), repeat: settings.announce.master_repeat };
+        self.expected.expect(&removed, &added, clock::now());
         self.shared.keeper.cast(KeeperMsg::Replace { settings: Arc::clone(settings), removed, added });
         self.shared.keeper.cast(KeeperMsg::Announce(burst));
     }
@@ -98,8 +102,68 @@ impl Living {
     }
 }
 
-/// Addresses of `one` that `other` does not have in every detail.
+/// Addresses of `one` that the kernel would have to hear of, coming from `other`. The words may differ: a `dev` that names the
+/// instance's own interface says what its absence says.
 fn only_in(one: &Settings, other: &Settings) -> Vec<VirtualAddress> {
-    let theirs: std::collections::HashSet<_> = other.addresses.iter().chain(&other.excluded).collect();
-    one.addresses.iter().chain(&one.excluded).filter(|address| !theirs.contains(address)).cloned().collect()
+    let in_kernel = |settings: &Settings, address: &VirtualAddress| VirtualAddress {
+        device: address.device.clone().or_else(|| settings.interface.clone()),
+        no_track: false,
+        ..address.clone()
+    };
+    let theirs: HashSet<_> = other.addresses.iter().chain(&other.excluded).map(|address| in_kernel(other, address)).collect();
+    one.addresses.iter().chain(&one.excluded).filter(|address| !theirs.contains(&in_kernel(one, address))).cloned().collect()
+}
+
+/// Addresses that we delete only to add them anew: the kernel will report each as gone once, and nobody took it away.
+#[derive(Default)]
+pub(super) struct Expected(Vec<(IpAddr, Instant)>);
+
+impl Expected {
+    /// The kernel's word comes within this time or never.
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    fn expect(&mut self, removed: &[VirtualAddress], added: &[VirtualAddress], now: Instant) {
+        let again = |address: &&VirtualAddress| added.iter().any(|other| other.prefix.address() == address.prefix.address());
+        self.0.retain(|(_, since)| now.since(*since) < Self::PATIENCE);
+        self.0.extend(removed.iter().filter(again).map(|address| (address.prefix.address(), now)));
+    }
+
+    /// Whether this loss is our own doing.
+    fn explains(&mut self, address: IpAddr, now: Instant) -> bool {
+        let found = self.0.iter().position(|(expected, since)| *expected == address && now.since(*since) < Self::PATIENCE);
+        found.map(|index| self.0.swap_remove(index)).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(vips: &str) -> Settings {
+        let text = format!("vrrp_instance A {{\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {{\n{vips}\n }}\n}}\n");
+        Settings::clone(&crate::config::load_text(&text).config.instances[0])
+    }
+
+    #[test]
+    fn an_address_whose_words_changed_and_nothing_else_is_left_alone() {
+        let (bare, wordy) = (settings("10.0.0.1/24"), settings("10.0.0.1/24 dev eth0 no_track"));
+        assert!(only_in(&bare, &wordy).is_empty() && only_in(&wordy, &bare).is_empty());
+        let elsewhere = settings("10.0.0.1/24 dev eth1");
+        assert_eq!(only_in(&bare, &elsewhere).len(), 1);
+        assert_eq!(only_in(&bare, &settings("10.0.0.1/24 label eth0:1")).len(), 1);
+    }
+
+    #[test]
+    fn a_loss_of_our_own_making_is_explained_once_and_not_for_long() {
+        let (old, new) = (settings("10.0.0.1/24\n10.0.0.2/24"), settings("10.0.0.1/32"));
+        let at = |seconds: u64| Instant::from_nanos(seconds * 1_000_000_000);
+        let (kept, gone) = (old.addresses[0].prefix.address(), old.addresses[1].prefix.address());
+        let mut expected = Expected::default();
+        expected.expect(&old.addresses, &new.addresses, at(1));
+        assert!(!expected.explains(gone, at(1)), "it does not come back: its loss is no loss of the new settings");
+        assert!(expected.explains(kept, at(1)));
+        assert!(!expected.explains(kept, at(1)));
+        expected.expect(&old.addresses, &new.addresses, at(1));
+        assert!(!expected.explains(kept, at(4)));
+    }
 }

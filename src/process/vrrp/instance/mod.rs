@@ -71,6 +71,7 @@ pub(super) struct Living {
     /// What the sync group was last told.
     reported: Option<group::Report>,
     restores: Restores,
+    expected: holding::Expected,
 }
 
 struct Pending {
@@ -99,6 +100,7 @@ impl Part for Living {
             InstanceMsg::ReadingsChanged => self.world_changed(),
             InstanceMsg::Group(GroupOrder::GoMaster) => self.feed(Event::GroupMaster),
             InstanceMsg::Group(GroupOrder::BackOff) => self.feed(Event::GroupBackup),
+            InstanceMsg::Group(GroupOrder::Announce) => self.feed(Event::GroupAnswered),
             InstanceMsg::Group(GroupOrder::Fault(held)) => {
                 self.held_by_group = held;
                 self.world_changed();
@@ -146,6 +148,7 @@ impl Living {
             held_by_group: false,
             reported: None,
             restores: Restores::default(),
+            expected: holding::Expected::default(),
             shared,
         }
     }
@@ -308,6 +311,7 @@ impl Living {
             Action::Note(note) => {
                 text::note(self.machine.settings(), &note);
                 self.tell_note(&note);
+                self.tell_group_note(&note);
                 if matches!(note, Note::MasterChanged { .. } | Note::MasterIntervalChanged { .. }) {
                     self.report();
                 }

@@ -36,6 +36,13 @@ impl Living {
         }
     }
 
+    /// A weaker advert that we answer misled neighbours on our segment, and those of the other members' (so does the original).
+    pub(super) fn tell_group_note(&self, note: &Note) {
+        if let (Note::LowerPriorityAdvert { .. }, Some(group)) = (note, &self.settings().sync_group) {
+            self.shared.groups.cast(GroupsMsg::Answered { id: self.id, group: group.clone() });
+        }
+    }
+
     pub(super) fn say_work(&mut self) {
         if let Some(work) = self.to_say.take() {
             text::work(self.machine.settings(), work);

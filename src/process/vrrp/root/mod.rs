@@ -13,9 +13,9 @@ use crate::ipc::Outbox;
 use crate::ipc::messages::{FromVrrp, ToVrrp};
 use crate::process::rooted::Heard;
 use crate::sys::{clock, tuning};
-use crate::types::Instant;
+use crate::types::{Family, Instant};
 use crate::vrrp::event::Snapshot;
-use crate::vrrp::settings::{GroupSettings, Settings};
+use crate::vrrp::settings::{GroupSettings, Settings, VirtualAddress};
 use building::again;
 use dumps::Collecting;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest time without a heartbeat from the supervisor that goes without saying.
-const SUPERVISOR_SILENCE: Duration = Duration::from_secs(5);
+const SUPERVISOR_SILENCE: Duration = Duration::from_secs(7);
 
 pub(super) struct Root;
 
@@ -205,9 +205,15 @@ impl Reign {
         if self.not_before.is_some() {
             tracing::info!("Delaying startup for {} seconds", delay.as_secs_f64());
         }
+        for (family, channel) in [(Family::V4, "ARP"), (Family::V6, "NDISC")] {
+            if config.instances.iter().any(|instance| instance.family == family) {
+                tracing::debug!("Registering gratuitous {channel} shared channel");
+            }
+        }
         for service in Service::ALL {
             self.build(myself, Member::Service(service)).await;
         }
+        self.change_static(&[], &self.global.static_addresses);
         let mut resume: HashMap<String, Snapshot> = resume.into_iter().collect();
         for settings in config.instances {
             let snapshot = resume.remove(&settings.name);
@@ -236,6 +242,17 @@ impl Reign {
             self.running_said = true;
             self.outbox.post(&FromVrrp::Running);
             tuning::give_back_memory();
+        }
+    }
+
+    /// The host's own addresses, from those to these.
+    fn change_static(&self, from: &[VirtualAddress], to: &[VirtualAddress]) {
+        let only_in = |one: &[VirtualAddress], other: &[VirtualAddress]| -> Vec<VirtualAddress> {
+            one.iter().filter(|address| !other.contains(address)).cloned().collect()
+        };
+        let (removed, added) = (only_in(from, to), only_in(to, from));
+        if !removed.is_empty() || !added.is_empty() {
+            self.shared.keeper.cast(KeeperMsg::Static { removed, added });
         }
     }
 
@@ -280,6 +297,8 @@ impl Reign {
             return;
         }
         self.phase = Phase::Finishing;
+        // `-V` keeps virtual addresses; these go all the same, as in the original
+        self.change_static(&self.global.static_addresses, &[]);
         if self.shared.keeper.is_set() {
             self.shared.keeper.cast(KeeperMsg::Finish { keep_addresses: self.keep_addresses });
         } else {

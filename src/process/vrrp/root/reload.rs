@@ -4,6 +4,7 @@ use super::super::messages::{GroupsMsg, InstanceMsg, ListenerMsg, WatcherMsg};
 use super::Reign;
 use crate::config::model::VrrpChanges;
 use crate::ipc::messages::FromVrrp;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Reign {
@@ -34,6 +35,7 @@ impl Reign {
             self.shared.watcher.cast(WatcherMsg::Watch(watched));
         }
         if let Some(global) = global {
+            self.change_static(&self.global.static_addresses, &global.static_addresses);
             if global.links != self.global.links {
                 self.shared.listener.cast(ListenerMsg::Links(global.links.clone()));
             }
@@ -44,11 +46,16 @@ impl Reign {
                 self.dismiss(id);
             }
         }
-        for (name, settings) in changed {
-            let Some(id) = self.names.remove(&name) else { continue };
-            if name != settings.name {
-                self.outbox.post(&FromVrrp::Removed { instance: name });
+        // names may change places: all leave before any enters
+        let changed: Vec<_> =
+            changed.into_iter().filter_map(|(name, settings)| Some((self.names.remove(&name)?, name, settings))).collect();
+        let entering: HashSet<&str> = changed.iter().map(|(_, _, settings)| settings.name.as_str()).collect();
+        for (_, name, _) in &changed {
+            if !entering.contains(name.as_str()) {
+                self.outbox.post(&FromVrrp::Removed { instance: name.clone() });
             }
+        }
+        for (id, _, settings) in changed {
             self.names.insert(settings.name.clone(), id);
             if let Some(record) = self.records.get_mut(&id) {
                 record.settings = Arc::clone(&settings);

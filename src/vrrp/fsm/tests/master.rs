@@ -158,3 +158,14 @@ fn a_nopreempt_master_that_overslept_yields_to_an_advert_that_waited_for_it() {
     bench.hear(50);
     assert_eq!((bench.sent(), bench.instance.state()), (vec![], State::Backup));
 }
+
+#[test]
+fn a_groups_answer_is_announced_by_its_masters_and_sends_no_advert() {
+    let mut bench = Bench::master(|settings| settings.announce.lower_prio_repeat = 2);
+    bench.event(Event::GroupAnswered);
+    assert_eq!(bench.out, [Action::Announce { repeat: 2, first: false }]);
+    assert_eq!(bench.instance.state(), State::Master);
+    let mut silent = Bench::master(|settings| settings.announce.lower_prio_repeat = 0);
+    silent.event(Event::GroupAnswered);
+    assert_eq!(silent.out, []);
+}

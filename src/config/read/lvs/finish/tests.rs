@@ -76,11 +76,13 @@ fn the_same_service_twice_is_refused() {
 }
 
 #[test]
-fn the_sync_daemon_of_an_instance_has_its_number() {
+fn the_sync_daemon_of_an_instance_has_its_number_but_in_the_old_form() {
     let instance = "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n lvs_sync_daemon_interface eth1\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n";
     let (lvs, _) = read(instance);
     let (daemon, follows) = lvs.sync.unwrap();
-    assert_eq!((daemon.interface.as_str(), daemon.id, follows.as_deref()), ("eth1", 51, Some("VI_1")));
+    assert_eq!((daemon.interface.as_str(), daemon.id, follows.as_deref()), ("eth1", 0, Some("VI_1")));
+    let (lvs, _) = read(&format!("global_defs {{\n lvs_sync_daemon eth0 VI_1\n}}\n{instance}"));
+    assert_eq!(lvs.sync.map(|(daemon, _)| daemon.id), Some(51));
     let (lvs, _) = read(&format!("global_defs {{\n lvs_sync_daemon eth0 inst VI_1 id 9 ttl 3\n}}\n{instance}"));
     let (daemon, follows) = lvs.sync.unwrap();
     assert_eq!((daemon.interface.as_str(), daemon.id, daemon.ttl, follows.as_deref()), ("eth0", 9, Some(3), Some("VI_1")));

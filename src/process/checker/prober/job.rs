@@ -1,0 +1,92 @@
+//! One checker that runs: its rhythm, and what it says.
+
+use super::Watch;
+use crate::check::http::{Progress, Round};
+use crate::check::schedule::{Change, Schedule};
+use crate::check::words::About;
+use crate::check::{Failure, Kind, tls};
+use crate::probe::Probe;
+use crate::sys::clock;
+use crate::types::Instant;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) struct Job {
+    pub(super) watch: Watch,
+    pub(super) schedule: Schedule,
+    pub(super) round: Round,
+    pub(super) probe: Arc<Probe>,
+    /// Its number among checks that are the same for several servers.
+    pub(super) group: Option<u64>,
+    /// When the certificate that it saw last ends, in seconds since 1970.
+    pub(super) certificate_ends: Option<i64>,
+    /// Its end was told of.
+    pub(super) warned: bool,
+}
+
+impl Job {
+    fn about(&self) -> About<'_> {
+        About { checker: &self.watch.checker, server: &self.watch.server, of: &self.watch.id.service }
+    }
+
+    /// Logs, and answers whether it is up when that changed.
+    pub(super) fn ended(&mut self, now: Instant, result: &Result<(), Failure>) -> Option<bool> {
+        let url = self.round.url();
+        if let Kind::Http(settings) = &self.watch.checker.kind {
+            if result.is_ok() && !self.schedule.is_up() {
+                self.about().success(url).iter().for_each(|line| tracing::info!("{line}"));
+            }
+            if self.round.ended(settings.urls.len(), result.is_ok()) == Progress::Next {
+                let hurry = settings.fast_recovery && (!self.schedule.has_run() || !self.schedule.is_up());
+                self.schedule.goes_on(now, if hurry { Duration::ZERO } else { self.watch.checker.timing.delay_loop });
+                return None;
+            }
+        }
+        let first = !self.schedule.has_run();
+        let change = self.schedule.ended(now, &self.watch.checker.timing, result.is_ok());
+        match result {
+            Ok(()) => self.say_success(change, url),
+            Err(failure) => self.say_failure(change, url, failure, first),
+        }
+        match change {
+            Change::CameUp => Some(true),
+            Change::WentDown { .. } => Some(false),
+            Change::None | Change::FirstSuccess | Change::Forgiven => None,
+        }
+    }
+
+    fn say_success(&self, change: Change, url: usize) {
+        if !matches!(change, Change::FirstSuccess | Change::CameUp) {
+            return;
+        }
+        let line = match self.watch.checker.kind {
+            Kind::Http(_) => Some(self.about().pages_succeeded()),
+            _ => self.about().success(url),
+        };
+        line.iter().for_each(|line| tracing::info!("{line}"));
+    }
+
+    fn say_failure(&self, change: Change, url: usize, failure: &Failure, first: bool) {
+        if let Change::WentDown { retries } = change {
+            let (reason, verdict) = self.about().failure(url, failure, retries, first);
+            reason.iter().for_each(|reason| tracing::info!("{reason}"));
+            tracing::info!("{verdict}");
+        } else if change == Change::Forgiven && self.watch.checker.log_all_failures {
+            tracing::info!("{}", self.about().reason(url, failure));
+        }
+    }
+
+    /// Once for each certificate.
+    pub(super) fn tell_of_certificate(&mut self, warn_days: u32) {
+        let Some(ends) = self.certificate_ends.filter(|_| !self.warned) else { return };
+        #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
+        let left = tls::days_left(clock::epoch_seconds() as i64, ends);
+        if left < i64::from(warn_days) {
+            self.warned = true;
+            match left {
+                ..0 => tracing::warn!("The certificate of {} has ended", self.watch.server),
+                left => tracing::warn!("The certificate of {} ends in {left} days", self.watch.server),
+            }
+        }
+    }
+}
