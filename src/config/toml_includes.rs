@@ -49,7 +49,7 @@ fn the_six_keywords_are_as_strict_as_in_text() {
     assert_eq!(status("include = \"d/*.toml\"", true), (Some(6), true));
     assert_eq!(status("includem = \"no.toml\"", false), (Some(6), true));
     assert_eq!(status("[[includew]]\nfile = \"d/*.toml\"", false), (Some(6), true));
-    assert_eq!(status("include = 7", false).1, true);
+    assert!(status("include = 7", false).1);
 }
 
 #[test]
