@@ -97,6 +97,10 @@ pub(crate) fn timeouts(reader: &mut Reader, line: &Line<'_>) {
     let mut timeouts = Timeouts::default();
     for at in (0..line.args.len()).step_by(2) {
         let Some(word) = line.arg(at) else { break };
+        if line.arg(at + 1).is_none() {
+            let message = format!("No value specified for lvs_timeouts {} - ignoring", &**word);
+            return bad(reader, word.span, message, "tcp N, tcpfin N, udp N");
+        }
         let value = number::int(reader, line, at + 1, 0..=2_678_400, LEFT_OUT).and_then(|value| u32::try_from(value).ok());
         match (&*word.text, value) {
             ("tcp", Some(value)) => timeouts.tcp = value,
