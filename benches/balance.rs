@@ -1,4 +1,7 @@
 //! The balancer: thousands of real servers put into the kernel's table, checked, and one of them changed by a reload.
+//!
+//! In User-Mode Linux system calls and page faults cost far more than on a machine: there a figure is worth what it is beside the other
+//! column, and whoever touches more memory (ours, which reads a whole configuration before it compares) looks worse than it is.
 
 use super::contest::{CONFIGURATION, Contender, Contest, PATIENCE, Problem, ms, pids, start};
 use super::figures::Table;

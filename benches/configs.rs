@@ -65,3 +65,33 @@ impl Many {
         text
     }
 }
+
+/// Virtual servers alike, each with as many real servers that a TCP connection checks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Balancer {
+    pub(crate) servers: usize,
+    pub(crate) reals: usize,
+}
+
+impl Balancer {
+    /// The configuration's text.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::from("global_defs {\n    router_id bench\n}\n");
+        for server in 0..self.servers {
+            let (high, low) = (server / 250, server % 250);
+            let _ = writeln!(
+                text,
+                "virtual_server 10.{high}.{low}.1 80 {{\n    delay_loop 10\n    lb_algo rr\n    lb_kind NAT\n    protocol TCP"
+            );
+            for real in 1..=self.reals {
+                let _ = writeln!(
+                    text,
+                    "    real_server 10.{}.{low}.{real} 80 {{\n        weight 1\n        TCP_CHECK {{\n            connect_timeout 3\n        }}\n    }}",
+                    100 + high
+                );
+            }
+            text.push_str("}\n");
+        }
+        text
+    }
+}

@@ -1,6 +1,6 @@
 //! `-t` of larger and larger configurations: CPU, and how it grows.
 
-use super::configs::{Many, interface_names};
+use super::configs::{Balancer, Many, interface_names};
 use super::contest::{CONFIGURATION, Contender, Contest, Problem, ms};
 use super::figures::Table;
 use keepalived_rs::ctl::lab::Lab;
@@ -9,6 +9,7 @@ use nix::sys::time::TimeValLike;
 use std::time::Duration;
 
 const SIZES: [usize; 5] = [500, 1000, 2000, 4000, 8000];
+const SERVERS: [usize; 3] = [500, 1000, 2000];
 
 pub(crate) fn run(contest: &Contest) -> Result<(), Problem> {
     let labs = contest.contenders.iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
@@ -30,6 +31,17 @@ pub(crate) fn run(contest: &Contest) -> Result<(), Problem> {
                 [size / 2, size].map(|size| table.series(&format!("{size} instances"), column).and_then(|series| series.median()));
             if let [Some(half), Some(whole)] = medians {
                 growth.add(&format!("{} to {size}", size / 2), column, (whole / half).log2());
+            }
+        }
+    }
+    for servers in SERVERS {
+        let text = Balancer { servers, reals: 10 }.text();
+        for lab in &labs {
+            lab.host("ka1").write(CONFIGURATION, &text)?;
+        }
+        for round in 0..contest.rounds(3, 9) {
+            for (column, _) in contest.turns(round) {
+                table.add(&format!("{servers} virtual x 10 real servers"), column, ms(check(&labs[column])?));
             }
         }
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Far beyond what any of them takes, also without optimisation on a busy machine.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(60);
 /// What the whole test may have used at its height, KB; one at a time, so this is the largest.
 const MEMORY_KB: u64 = 1_500_000;
 
@@ -61,7 +61,7 @@ const BOMBS: &[Bomb] = &[
     Bomb { name: "braces as many as fit", text: |_| format!("include {}\n", "{a,b}".repeat(800)), says: "is larger than" },
     Bomb { name: "blocks in blocks", text: |_| "virtual_server 10.0.0.1 80 {\n".repeat(100_000), says: "Unknown keyword" },
     Bomb { name: "nothing but open braces", text: |_| "{".repeat(3 << 20), says: "a line of" },
-    Bomb { name: "millions of unknown words", text: |_| "virtual_ruter_id\n".repeat(1 << 20), says: "Unknown keyword" },
+    Bomb { name: "a quarter of a million unknown words", text: |_| "virtual_ruter_id\n".repeat(1 << 18), says: "Unknown keyword" },
     Bomb { name: "a definition that doubles", text: |_| "$A=$A $A\n$A\n".to_owned(), says: "substitution" },
 ];
 
@@ -89,19 +89,17 @@ fn every_bomb_ends_in_a_clear_error_in_bounded_time_and_memory() {
         let found = loaded.report.diagnostics();
         eprintln!("{}: {took:?}, {} problems, at most {} KB so far", bomb.name, found.len(), height_kb());
         let told = found.iter().filter(|one| one.severity == Severity::Error && one.message.contains(bomb.says)).count();
-        assert!(told >= 1, "{}: {:?}", bomb.name, found.iter().take(5).map(|one| one.one_line()).collect::<Vec<_>>());
+        // A limit is told once, however often it is run into.
+        let once = matches!(bomb.says, "is larger than" | "turns" | "includes itself");
+        assert!(
+            if once { told == 1 } else { told >= 1 },
+            "{}: {:?}",
+            bomb.name,
+            found.iter().take(5).map(|one| one.one_line()).collect::<Vec<_>>()
+        );
         assert!(found.len() <= 1_003, "{}: {} problems", bomb.name, found.len());
         assert!(found.iter().all(|one| one.render().len() < 4_000), "{}", bomb.name);
         assert!(took < LIMIT, "{}: {took:?}", bomb.name);
         assert!(height_kb() < MEMORY_KB, "{}: {} KB", bomb.name, height_kb());
-    }
-}
-
-#[test]
-fn a_limit_is_told_once() {
-    for bomb in BOMBS.iter().filter(|bomb| matches!(bomb.says, "is larger than" | "turns" | "includes itself")) {
-        let loaded = read(bomb, "a.conf");
-        let told = loaded.report.diagnostics().iter().filter(|one| one.message.contains(bomb.says)).count();
-        assert_eq!(told, 1, "{}", bomb.name);
     }
 }

@@ -1,5 +1,5 @@
 //! The corpus: every configuration in `tests/configs` gives exactly the diagnostics beside it (`NAME.expect`), and exits `-t` as the
-//! original does (`NAME.exit`, recorded from keepalived 2.2.7 with interfaces `eth0` and `ens33`).
+//! original does (`NAME.exit`, recorded from keepalived 2.2.7 with interfaces `eth0` and `ens33`; `NAME.exit.ours` where we differ).
 //!
 //! `KEEPALIVED_BLESS=1 cargo test --test configs` writes the `.expect` files anew; `.exit` files come from the original alone.
 
@@ -66,7 +66,9 @@ mod configs {
             }
             if let Ok(exit) = std::fs::read_to_string(beside(&path, "exit")) {
                 let ours = loaded.report.test_exit_code().to_string();
-                if exit.trim() != ours {
+                // Where the original's is plainly a defect (README, "What differs"), ours stands beside it.
+                let wanted = std::fs::read_to_string(beside(&path, "exit.ours")).unwrap_or(exit.clone());
+                if wanted.trim() != ours {
                     writeln!(wrong, "{}: the original's -t exits {}, ours {ours}\n{got}", path.display(), exit.trim()).unwrap();
                 }
             }

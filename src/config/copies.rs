@@ -1,7 +1,8 @@
 //! Copies of a configuration for people: as it was read, and as it was understood.
 
 use super::convert::{Secrets, to_text};
-use super::load::{LoadOptions, Loaded, Written, is_toml, load_and};
+use super::load::{LoadOptions, Loaded, Written, is_toml, load_and, load_in_parts};
+use super::model::Config;
 use crate::syntax::Files;
 use crate::syntax::lex::content_end;
 use std::fmt::Write as _;
@@ -19,9 +20,14 @@ pub struct Copies {
 /// Reads `main` and everything it includes.
 pub fn load_with_copies(files: &dyn Files, main: &Path, options: &LoadOptions, understood: bool) -> (Loaded, Copies) {
     let toml = is_toml(main);
+    let saved = |written: &Written<'_, '_>, config: &Config| config.global.config_save_dir.is_some().then(|| merged(written, toml));
+    if !understood {
+        let (loaded, merged) = load_in_parts(files, main, options, saved);
+        return (loaded, Copies { merged: merged.flatten(), understood: None });
+    }
     let (loaded, copies) = load_and(files, main, options, |written, config, _| Copies {
-        merged: config.global.config_save_dir.is_some().then(|| merged(written, toml)),
-        understood: understood.then(|| to_text::bare(&written.tree.items, Secrets::Masked)),
+        merged: saved(written, config),
+        understood: Some(to_text::bare(&written.tree.items, Secrets::Masked)),
     });
     (loaded, copies.unwrap_or_default())
 }

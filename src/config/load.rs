@@ -2,15 +2,20 @@
 
 use super::keywords::ROOT;
 use super::model::Config;
-use super::read::{self, InterfaceUse, Reader, finish};
+use super::read::{InterfaceUse, Reader, finish};
 use crate::syntax::gather::gather;
-use crate::syntax::parse::parse;
+use crate::syntax::parse::{parse, parse_each};
 use crate::syntax::preprocess::Line;
 use crate::syntax::source::Places;
-use crate::syntax::{Complaint, Complaints, Diagnostic, Files, Included, PreprocessOptions, Report, Sources, Tree, Verdict, preprocess};
-use std::collections::HashSet;
+use crate::syntax::{
+    Complaint, Complaints, Diagnostic, Files, Included, PreprocessOptions, Report, Severity, Sources, Span, Tree, Verdict, preprocess,
+};
+use crate::types::Command;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the command line says about reading the configuration.
 #[derive(Clone, Debug, Default)]
@@ -30,15 +35,38 @@ pub struct Loaded {
     pub config: Config,
     /// Every problem.
     pub report: Report,
-    /// An error for each use of an interface (of each interface's first use, when this is no test), by its name: holds when the
-    /// interface does not exist. None with `dynamic_interfaces`.
-    pub interfaces: Vec<(String, Diagnostic)>,
+    /// What only this host can judge, and where it stands.
+    written: Uses,
+}
+
+/// Uses of interfaces and scripts. Most are in order: their diagnostics are made when one is not.
+#[derive(Clone, Debug, Default)]
+struct Uses {
+    sources: Arc<Sources>,
+    /// Every use of an interface (the first of each, when this is no test); none with `dynamic_interfaces`.
+    interfaces: Vec<InterfaceUse>,
+    /// Where a command stands, by its words.
+    scripts: HashMap<Vec<OsString>, Span>,
 }
 
 impl Loaded {
     /// Adds to the report what names an interface that does not exist: the original does not start then.
     pub fn require_interfaces(&mut self, exists: impl Fn(&str) -> bool) {
-        self.report.add(self.interfaces.drain(..).filter(|(name, _)| !exists(name)).map(|(_, error)| error));
+        let mut known: HashMap<String, bool> = HashMap::new();
+        let mut uses = std::mem::take(&mut self.written.interfaces);
+        uses.retain(|used| match known.get(&used.name) {
+            Some(missing) => *missing,
+            None => *known.entry(used.name.clone()).or_insert_with(|| !exists(&used.name)),
+        });
+        let mut places = Places::new(&self.written.sources);
+        self.report.add(uses.into_iter().map(|used| missing(used, &mut places)).collect::<Vec<_>>());
+    }
+
+    /// A finding about a script, at the line that names it.
+    pub fn about_script(&self, command: &Command, severity: Severity, rule: &'static str, message: String) -> Diagnostic {
+        let span = self.written.scripts.get(&command.argv).copied();
+        let complaint = Complaint { severity, ..Complaint::remark(span, message) };
+        Diagnostic::new(complaint.rule(rule), &mut Places::new(&self.written.sources))
     }
 }
 
@@ -53,7 +81,31 @@ pub(super) struct Written<'r, 's> {
 
 /// Reads `main` and everything it includes.
 pub fn load(files: &dyn Files, main: &Path, options: &LoadOptions) -> Loaded {
-    load_and(files, main, options, |_, _, _| ()).0
+    load_in_parts(files, main, options, |_, _| ()).0
+}
+
+/// The same, and what a look at its files gives. The blocks are read one after the other and not kept: the tree is empty.
+pub(super) fn load_in_parts<T>(
+    files: &dyn Files,
+    main: &Path,
+    options: &LoadOptions,
+    look: impl FnOnce(&Written<'_, '_>, &Config) -> T,
+) -> (Loaded, Option<T>) {
+    if is_toml(main) {
+        return load_and(files, main, options, |written, config, _| look(written, config));
+    }
+    let mut complaints = Complaints::default();
+    match preprocess(files, main, &preprocessing(options), &mut complaints) {
+        Ok(text) => {
+            let mut reader = Reader::default();
+            parse_each(&text, ROOT, &mut complaints, |item| reader.keyword(&item));
+            let config = finish::config(&mut reader);
+            let tree = Tree { items: Vec::new() };
+            let seen = look(&Written { tree: &tree, sources: &text.sources, includes: &text.includes, lines: &text.lines }, &config);
+            (conclude(config, reader, text.sources, complaints, options), Some(seen))
+        }
+        Err(error) => (unreadable(main, &error), None),
+    }
 }
 
 /// The same, and what a look at it as it was written gives, which may find more problems; nothing when it could not be read.
@@ -64,25 +116,33 @@ pub(super) fn load_and<T>(
     look: impl FnOnce(&Written<'_, '_>, &Config, &mut Complaints) -> T,
 ) -> (Loaded, Option<T>) {
     let mut complaints = Complaints::default();
+    let mut reader = Reader::default();
     if is_toml(main) {
         return match gather(files, main, options.all_includes, &mut complaints) {
             Ok(gathered) => {
                 let tree = gathered.parse(ROOT, &mut complaints);
-                let text = Written { tree: &tree, sources: &gathered.sources, includes: &gathered.includes, lines: &[] };
-                understand(text, complaints, options, look)
+                let written = Written { tree: &tree, sources: &gathered.sources, includes: &gathered.includes, lines: &[] };
+                let (config, seen) = understand(&written, &mut reader, &mut complaints, look);
+                drop(tree);
+                (conclude(config, reader, gathered.sources, complaints, options), Some(seen))
             }
             Err(error) => (unreadable(main, &error), None),
         };
     }
-    let preprocessing = PreprocessOptions { config_id: options.config_id.clone(), all_includes: options.all_includes };
-    match preprocess(files, main, &preprocessing, &mut complaints) {
+    match preprocess(files, main, &preprocessing(options), &mut complaints) {
         Ok(text) => {
             let tree = parse(&text, ROOT, &mut complaints);
-            let text = Written { tree: &tree, sources: &text.sources, includes: &text.includes, lines: &text.lines };
-            understand(text, complaints, options, look)
+            let written = Written { tree: &tree, sources: &text.sources, includes: &text.includes, lines: &text.lines };
+            let (config, seen) = understand(&written, &mut reader, &mut complaints, look);
+            drop(tree);
+            (conclude(config, reader, text.sources, complaints, options), Some(seen))
         }
         Err(error) => (unreadable(main, &error), None),
     }
+}
+
+fn preprocessing(options: &LoadOptions) -> PreprocessOptions {
+    PreprocessOptions { config_id: options.config_id.clone(), all_includes: options.all_includes }
 }
 
 /// Whether a file is read as TOML: its name ends in `.toml`.
@@ -95,43 +155,43 @@ pub fn load_text(text: &str) -> Loaded {
     load(&OneFile(text), Path::new("keepalived.conf"), &LoadOptions::default())
 }
 
+/// The configuration that a tree says, and what a look at both gives.
 fn understand<T>(
-    written: Written<'_, '_>,
-    mut complaints: Complaints,
-    options: &LoadOptions,
+    written: &Written<'_, '_>,
+    reader: &mut Reader,
+    complaints: &mut Complaints,
     look: impl FnOnce(&Written<'_, '_>, &Config, &mut Complaints) -> T,
-) -> (Loaded, Option<T>) {
-    let sources = written.sources;
-    let mut reader = read::read(&written.tree.items, Reader::default());
-    let config = finish::config(&mut reader);
-    let mut uses = std::mem::take(&mut reader.interfaces);
-    if config.global.vrrp.dynamic_interfaces {
-        uses.clear();
-    } else if !options.config_test {
-        let mut seen = HashSet::new();
-        uses.retain(|used| seen.insert(used.name.clone()));
-    }
-    let interfaces = errors(uses, sources);
-    complaints.append(reader.into_complaints());
-    let seen = look(&written, &config, &mut complaints);
-    (Loaded { config, report: Report::new(complaints, sources), interfaces }, Some(seen))
+) -> (Config, T) {
+    reader.walk(&written.tree.items);
+    let config = finish::config(reader);
+    let seen = look(written, &config, complaints);
+    (config, seen)
 }
 
-fn errors(uses: Vec<InterfaceUse>, sources: &Sources) -> Vec<(String, Diagnostic)> {
-    let mut places = Places::new(sources);
-    let complain = |used: InterfaceUse| {
-        let message = format!("interface {} for {} doesn't exist", used.name, used.purpose);
-        let complaint = Complaint::error(used.span, message).verdict(Verdict::Unusable);
-        let complaint = complaint
-            .rule("interface-missing")
-            .help("correct the name, or write dynamic_interfaces in global_defs to wait for it".to_owned());
-        (used.name, Diagnostic::new(complaint, &mut places))
-    };
-    uses.into_iter().map(complain).collect()
+/// Everything has been read and understood.
+fn conclude(config: Config, mut reader: Reader, sources: Sources, mut complaints: Complaints, options: &LoadOptions) -> Loaded {
+    let mut interfaces = std::mem::take(&mut reader.interfaces);
+    if config.global.vrrp.dynamic_interfaces {
+        interfaces.clear();
+    } else if !options.config_test {
+        let mut seen = HashSet::new();
+        interfaces.retain(|used| seen.insert(used.name.clone()));
+    }
+    let scripts = std::mem::take(&mut reader.scripts);
+    complaints.append(reader.into_complaints());
+    let report = Report::new(complaints, &sources);
+    Loaded { config, report, written: Uses { sources: Arc::new(sources), interfaces, scripts } }
+}
+
+fn missing(used: InterfaceUse, places: &mut Places<'_>) -> Diagnostic {
+    let message = format!("interface {} for {} doesn't exist", used.name, used.purpose);
+    let complaint = Complaint::error(used.span, message).verdict(Verdict::Unusable).rule("interface-missing");
+    let help = "correct the name, or write dynamic_interfaces in global_defs to wait for it";
+    Diagnostic::new(complaint.help(help.to_owned()), places)
 }
 
 fn unreadable(main: &Path, error: &io::Error) -> Loaded {
-    Loaded { config: Config::default(), report: Report::unreadable(main, &error.to_string()), interfaces: Vec::new() }
+    Loaded { config: Config::default(), report: Report::unreadable(main, &error.to_string()), written: Uses::default() }
 }
 
 struct OneFile<'t>(&'t str);
@@ -166,8 +226,12 @@ mod tests {
     #[test]
     fn with_dynamic_interfaces_they_may_come_later() {
         let text = "global_defs {\n dynamic_interfaces\n}\nvrrp_instance A {\n interface eth9\n virtual_router_id 1\n}\n";
-        assert!(load_text(text).interfaces.is_empty());
-        assert_eq!(load_text(&text.replace(" dynamic_interfaces\n", "")).interfaces.len(), 1);
+        let missing = |text: &str| {
+            let mut loaded = load_text(text);
+            loaded.require_interfaces(|_| false);
+            loaded.report.diagnostics().len()
+        };
+        assert_eq!(missing(text) + 1, missing(&text.replace(" dynamic_interfaces\n", "")));
     }
 
     #[test]

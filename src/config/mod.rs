@@ -18,7 +18,7 @@ pub mod secrets;
 #[cfg(test)]
 mod toml_includes;
 
-pub use crate::syntax::diagnostic::Edit;
+pub use crate::syntax::diagnostic::{Edit, Position};
 pub use crate::syntax::{Diagnostic, Files, Report, Severity, Verdict};
 pub use diff::{diff, vrrp};
 pub use load::{LoadOptions, Loaded, load, load_text};

@@ -1,6 +1,7 @@
 //! What the tables say, printed: `doc`, `man`, `completions`, `schema`.
 
 use super::print;
+use crate::config::lint::{self, Rule};
 use crate::config::manual;
 use crate::process::cli;
 use clap::{Args, ValueEnum};
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 
 #[derive(Args, Debug)]
 pub(super) struct DocOptions {
-    /// The keyword
+    /// A keyword of the configuration, or a rule of `keepalivedctl check`
     keyword: String,
 }
 
@@ -51,11 +52,16 @@ enum Program {
 pub(super) fn doc(options: &DocOptions) -> ExitCode {
     match manual::doc(&options.keyword) {
         Ok(text) => print(&text),
+        Err(_) if lint::rule(&options.keyword).is_some() => print(&lint::rule(&options.keyword).map_or(String::new(), one_rule)),
         Err(unknown) => {
             eprintln!("keepalivedctl doc: {unknown}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn one_rule(rule: &Rule) -> String {
+    format!("{} ({}), a rule of keepalivedctl check\n  why:  {}\n  cure: {}\n", rule.id, rule.severity.word(), rule.reason, rule.cure)
 }
 
 pub(super) fn man(options: &ManOptions) -> ExitCode {
@@ -171,10 +177,21 @@ fn keepalivedctl1() -> io::Result<String> {
         page.render_description_section(&mut text)?;
         page.render_options_section(&mut text)?;
     }
+    text.extend_from_slice(rules().as_bytes());
     text.extend_from_slice(b".SH SEE ALSO\n.BR keepalived (8),\n.BR keepalived.conf (5)\n");
     // A verb's sections are parts of its own section.
     let text = String::from_utf8_lossy(&text).replace(".SH DESCRIPTION\n", ".PP\n").replace(".SH OPTIONS\n", ".PP\n");
     Ok(text)
+}
+
+/// The rules of `check`, as roff.
+fn rules() -> String {
+    let escaped = |text: &str| text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    let one = |rule: &Rule| {
+        let (id, reason, cure) = (escaped(rule.id), escaped(rule.reason), escaped(rule.cure));
+        format!(".TP\n.B {id} ({})\nBecause {reason}. Cure: {cure}.\n", rule.severity.word())
+    };
+    format!(".SH RULES OF CHECK\n{}", lint::RULES.iter().map(one).collect::<String>())
 }
 
 #[cfg(test)]
@@ -189,6 +206,9 @@ mod tests {
             assert!(page.contains(&format!("\\-\\-{long}")), "{long}");
         }
         let page = keepalivedctl1().unwrap();
+        for rule in lint::RULES {
+            assert!(page.contains(&format!(".B {} (", rule.id.replace('-', "\\-"))), "{}", rule.id);
+        }
         for verb in super::super::command().get_subcommands() {
             assert!(page.contains(&format!(".SS \"{}\"", verb.get_name())) || verb.get_name() == "help", "{}", verb.get_name());
         }

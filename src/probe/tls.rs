@@ -1,8 +1,9 @@
 //! TLS over TCP. Without a certificate authority nothing is verified, as the original; with one the certificate must be good.
 
 use super::within;
-use crate::check::tls::{Files, Secret, Version};
+use crate::check::tls::{Files, Version};
 use crate::check::{Failure, Target};
+use crate::types::Secret;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::net::TcpStream;
@@ -89,7 +90,7 @@ fn ours(files: &Files) -> Result<Option<(Vec<CertificateDer<'static>>, PrivateKe
         return Err(TrustError::Certificate("no certificate in the file".to_owned()));
     }
     // Without `key` it is in the same file, as with other programs.
-    let key = files.key.as_ref().map_or(pem, |key| &key.0);
+    let key = files.key.as_ref().map_or(pem.as_slice(), |key| key.reveal().as_bytes());
     let key = private_key(key, files.password.as_ref())?;
     Ok(Some((chain, key)))
 }
@@ -102,7 +103,7 @@ fn private_key(pem: &[u8], password: Option<&Secret>) -> Result<PrivateKeyDer<'s
         let sealed = text.get(from..).unwrap_or_default();
         let (_, sealed) = pkcs8::SecretDocument::from_pem(until_end(sealed)).map_err(|error| failed(&error))?;
         let sealed = pkcs8::EncryptedPrivateKeyInfoRef::try_from(sealed.as_bytes()).map_err(|error| failed(&error))?;
-        let open = sealed.decrypt(&password.0).map_err(|error| failed(&error))?;
+        let open = sealed.decrypt(password.reveal()).map_err(|error| failed(&error))?;
         return Ok(PrivatePkcs8KeyDer::from(open.as_bytes().to_vec()).into());
     }
     if text.contains("Proc-Type: 4,ENCRYPTED") {

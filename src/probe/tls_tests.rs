@@ -2,7 +2,8 @@
 
 use super::tests::{checker, made, page};
 use super::*;
-use crate::check::tls::{Secret, Version};
+use crate::check::tls::Version;
+use crate::types::Secret;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -159,7 +160,7 @@ fn a_server_that_wants_a_certificate_gets_ours() {
     let check = asks(port, "server.test");
     assert_ne!(run(&check, &trusting(&ca)).result, Ok(()), "who shows none is refused");
     let certificate = Some(client.certificate.clone().into_bytes());
-    let apart = Files { certificate, key: Some(Secret(client.key.clone().into_bytes())), ..trusting(&ca) };
+    let apart = Files { certificate, key: Some(Secret::new(client.key.clone())), ..trusting(&ca) };
     assert_eq!(run(&check, &apart).result, Ok(()));
     let together = Files { certificate: Some(format!("{}{}", client.key, client.certificate).into_bytes()), ..trusting(&ca) };
     assert_eq!(run(&check, &together).result, Ok(()));
@@ -173,8 +174,8 @@ fn an_encrypted_key_needs_its_password() {
     let client = Ca::new().issue("client.test");
     let files = |password: Option<&str>| Files {
         certificate: Some(client.certificate.clone().into_bytes()),
-        key: Some(Secret(SEALED.as_bytes().to_vec())),
-        password: password.map(|text| Secret(text.as_bytes().to_vec())),
+        key: Some(Secret::new(SEALED)),
+        password: password.map(Secret::new),
         ..Files::default()
     };
     let refusal = |password| Trust::new(&files(password)).unwrap_err().to_string();

@@ -67,34 +67,27 @@ pub(super) fn test(options: &Options) -> u8 {
     if paths::namespace(options, &loaded.config.global).is_none() {
         require_interfaces(&mut loaded);
     }
-    let Loaded { config, report, .. } = loaded;
+    let Loaded { config, report, .. } = &loaded;
     let mut text: String = report.diagnostics().iter().map(Diagnostic::render).collect();
-    let (findings, scripts) = scripts::test(&config);
+    let (findings, scripts) = scripts::test(&loaded);
     text.push_str(&findings);
-    let mail = relay::test(&config);
+    let mail = relay::test(config);
     text.push_str(&mail);
-    text.extend(copies.understood.map(|understood| shown(&understood, &config)));
+    text.extend(copies.understood.map(|understood| shown(&understood, config)));
     let told = match options.test.as_ref().and_then(Option::as_deref) {
         Some(path) => append(path, &text),
         None => io::stderr().write_all(text.as_bytes()),
     };
     match told {
-        Ok(()) if scripts > 5 => scripts,
-        Ok(()) if scripts == 0 && mail.is_empty() && !options.mistaken => report.test_exit_code(),
-        Ok(()) => with_problems(report.test_exit_code()),
+        Ok(()) => {
+            // What is wrong elsewhere weighs as much as a script that will not run.
+            let elsewhere = if mail.is_empty() && !options.mistaken { 0 } else { 5 };
+            report.test_exit_code_with(scripts.max(elsewhere))
+        }
         Err(error) => {
             eprintln!("cannot write the report: {error}");
             EXIT_FATAL
         }
-    }
-}
-
-/// Exit status of a test that found problems beside those of the text.
-const fn with_problems(status: u8) -> u8 {
-    const PROBLEMS: u8 = 5;
-    match status {
-        0 | 4 => PROBLEMS,
-        other => other,
     }
 }
 

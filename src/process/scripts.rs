@@ -1,6 +1,7 @@
 //! Which scripts of a configuration may run: looked at when it is taken up, and said.
 
 use crate::config::model::Config;
+use crate::config::{Loaded, Severity};
 use crate::script::table::{self, Finding, Gravity, Table};
 use crate::sys::privileges::RunAs;
 
@@ -22,6 +23,13 @@ pub(super) fn table(config: &Config, run_as: RunAs) -> Table {
     table::examine(config, unprivileged(run_as)).0
 }
 
+const fn severity(gravity: Gravity) -> Severity {
+    match gravity {
+        Gravity::Remark | Gravity::Warning => Severity::Warning,
+        Gravity::Refused | Gravity::Security => Severity::Error,
+    }
+}
+
 fn log(finding: &Finding) {
     match finding.gravity {
         Gravity::Remark | Gravity::Warning => tracing::warn!("{}", finding.text),
@@ -30,14 +38,13 @@ fn log(finding: &Finding) {
 }
 
 /// For `-t`: the lines, and the exit status that they ask for (6: security, 5: a script that will not run).
-pub(super) fn test(config: &Config) -> (String, u8) {
+pub(super) fn test(loaded: &Loaded) -> (String, u8) {
     let unprivileged = !nix::unistd::geteuid().is_root();
-    let (_, findings) = table::examine(config, unprivileged);
-    let text = findings.iter().map(|finding| format!("{}\n", finding.text)).collect();
-    let status = findings.iter().map(|finding| finding.gravity).max().map_or(0, |worst| match worst {
-        Gravity::Remark => 0,
-        Gravity::Warning | Gravity::Refused => 5,
-        Gravity::Security => 6,
+    let (_, findings) = table::examine(&loaded.config, unprivileged);
+    let text = findings.iter().map(|finding| match &finding.about {
+        Some(command) => loaded.about_script(command, severity(finding.gravity), "script-refused", finding.text.clone()).render(),
+        None => format!("{}\n", finding.text),
     });
-    (text, status)
+    let text = text.collect();
+    (text, table::test_status(&findings))
 }

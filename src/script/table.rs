@@ -29,6 +29,15 @@ pub struct Finding {
     pub gravity: Gravity,
     /// One line.
     pub text: String,
+    /// The script that it is about.
+    pub about: Option<Command>,
+}
+
+impl Finding {
+    /// About the configuration as a whole.
+    const fn of_all(gravity: Gravity, text: String) -> Self {
+        Self { gravity, text, about: None }
+    }
 }
 
 /// What may run.
@@ -95,13 +104,13 @@ pub fn examine(config: &Config, unprivileged: bool) -> (Table, Vec<Finding>) {
         Ok(policy) => policy,
         Err(error) => {
             let text = format!("no script runs that does not name its user: {error}");
-            findings.push(Finding { gravity: Gravity::Refused, text });
+            findings.push(Finding::of_all(Gravity::Refused, text));
             Policy::without_default(ways, unprivileged)
         }
     };
     if script_user.is_none() && policy.default_is_ours() && !unprivileged {
         let text = "WARNING - default user 'keepalived_script' for script execution does not exist - please create.";
-        findings.push(Finding { gravity: Gravity::Warning, text: text.to_owned() });
+        findings.push(Finding::of_all(Gravity::Warning, text.to_owned()));
     }
     let mut insecure = false;
     for (name, command) in wanted {
@@ -110,39 +119,49 @@ pub fn examine(config: &Config, unprivileged: bool) -> (Table, Vec<Finding>) {
         }
         match policy.approve(command) {
             Ok(approved) => {
-                findings.extend(remarks(&name, &approved));
+                findings.extend(remarks(&name, command, &approved));
                 insecure |= approved.insecure.is_some();
                 table.approved.insert(command.clone(), Arc::new(approved));
             }
-            Err(refusal) => findings.push(refused(&name, &refusal)),
+            Err(refusal) => findings.push(refused(&name, command, &refusal)),
         }
     }
     if !global.enable_script_security && !table.approved.is_empty() {
         let insecure = if insecure { " There are insecure scripts." } else { "" };
         let text = format!("SECURITY VIOLATION - scripts are being executed but script_security not enabled.{insecure}");
-        findings.push(Finding { gravity: Gravity::Security, text });
+        findings.push(Finding::of_all(Gravity::Security, text));
     }
     (table, findings)
 }
 
-fn remarks(name: &str, approved: &Approved) -> Vec<Finding> {
+/// What `-t` exits with over these findings alone: 6 security, 5 a script that will not run.
+pub fn test_status(findings: &[Finding]) -> u8 {
+    findings.iter().map(|finding| finding.gravity).max().map_or(0, |worst| match worst {
+        Gravity::Remark => 0,
+        Gravity::Warning | Gravity::Refused => 5,
+        Gravity::Security => 6,
+    })
+}
+
+fn remarks(name: &str, command: &Command, approved: &Approved) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let finding = |gravity, text| Finding { gravity, text, about: Some(command.clone()) };
     if let Some(found) = &approved.found_at {
         let text =
             format!("WARNING - script `{}` resolved by path search to `{}`. Please specify full path.", approved.label, found.display());
-        findings.push(Finding { gravity: Gravity::Warning, text });
+        findings.push(finding(Gravity::Warning, text));
     }
     if let Some(hint) = hint::about_signals(approved) {
-        findings.push(Finding { gravity: Gravity::Remark, text: format!("{name}: {hint}") });
+        findings.push(finding(Gravity::Remark, format!("{name}: {hint}")));
     }
     if let Some(fault) = &approved.insecure {
         let text = format!("{name}: script '{}' runs as root although somebody else can change it: {fault}", approved.label);
-        findings.push(Finding { gravity: Gravity::Security, text });
+        findings.push(finding(Gravity::Security, text));
     }
     findings
 }
 
-fn refused(name: &str, refusal: &Refusal) -> Finding {
+fn refused(name: &str, command: &Command, refusal: &Refusal) -> Finding {
     let gravity = match refusal {
         Refusal::Insecure { .. } => Gravity::Security,
         Refusal::User(UserError::NotOurs { .. } | UserError::NoUser { .. } | UserError::NoGroup { .. } | UserError::Lookup { .. })
@@ -153,7 +172,7 @@ fn refused(name: &str, refusal: &Refusal) -> Finding {
         | Refusal::NotExecutable { .. }
         | Refusal::Nul { .. } => Gravity::Refused,
     };
-    Finding { gravity, text: format!("{name}: {refusal}") }
+    Finding { gravity, text: format!("{name}: {refusal}"), about: Some(command.clone()) }
 }
 
 /// Checks whose script will not run watch nothing: they are taken out, and from whoever tracks them.
@@ -171,7 +190,7 @@ pub fn drop_refused(config: &mut Config, table: &Table) -> Vec<Finding> {
         }
     }
     let text = |name: &String| format!("Disabling track script {name} since not found/accessible");
-    findings.extend(refused.iter().map(|name| Finding { gravity: Gravity::Refused, text: text(name) }));
+    findings.extend(refused.iter().map(|name| Finding::of_all(Gravity::Refused, text(name))));
     findings
 }
 
@@ -190,7 +209,7 @@ fn drop_refused_of_servers(config: &mut Config, table: &Table) -> Vec<Finding> {
             real.checkers.retain(|checker| !refused(checker));
             if real.checkers.len() < before {
                 let text = format!("Disabling MISC_CHECK of {name}: its script cannot run, so it does not take the server out");
-                findings.push(Finding { gravity: Gravity::Refused, text });
+                findings.push(Finding::of_all(Gravity::Refused, text));
             }
         }
     }

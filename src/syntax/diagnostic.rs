@@ -32,7 +32,7 @@ impl Severity {
 pub enum Verdict {
     /// Says nothing: `-t` exits 0.
     Fine,
-    /// The main file is not there: `-t` exits 0, a start 6.
+    /// The main file is not there: `-t` exits 4 (the original's 0), a start 6.
     MainFileMissing,
     /// Could not run: `-t` exits 4.
     CannotRun,
@@ -159,6 +159,11 @@ impl Complaints {
     /// Whether more problems would only be counted: no need to find out what was meant.
     pub fn is_full(&self) -> bool {
         self.found.len() >= MOST
+    }
+
+    /// How many there were so far, also those that are only counted.
+    pub const fn told(&self) -> usize {
+        self.found.len() + self.untold
     }
 
     /// How many.
@@ -450,15 +455,26 @@ impl Report {
         (self.has(Verdict::MainFileMissing) || self.has(Verdict::IncludeMissing)).then_some(6)
     }
 
-    /// What `--config-test` exits with: 0, 2, 4, 5 or 6, as the original does.
+    /// What `--config-test` exits with: 0, 2, 4, 5 or 6, as the original does (but for files that are not there).
     pub fn test_exit_code(&self) -> u8 {
         let worst = self.diagnostics.iter().map(|found| found.verdict).max().unwrap_or(Verdict::Fine);
         match worst {
-            Verdict::Fine | Verdict::MainFileMissing => 0,
-            Verdict::CannotRun => 4,
+            Verdict::Fine => 0,
+            // The original exits 0 over a file that is not there: whoever asks whether it is right would never know.
+            Verdict::MainFileMissing | Verdict::CannotRun => 4,
             Verdict::Problem | Verdict::Unusable => 5,
             Verdict::Security | Verdict::IncludeMissing => 6,
             Verdict::ArgumentMissing => 2,
+        }
+    }
+
+    /// The same, beside what the scripts alone would make it exit with (0, 5 or 6).
+    pub fn test_exit_code_with(&self, scripts: u8) -> u8 {
+        match (scripts, self.test_exit_code()) {
+            (0, status) => status,
+            (1..=5, 0 | 4) => 5,
+            (1..=5, status) => status,
+            (6.., _) => scripts,
         }
     }
 

@@ -20,6 +20,9 @@ pub enum Token<'s> {
 
 /// Where a line's content ends: before a `#` or `!` outside double quotes that no backslash precedes.
 pub fn content_end(line: &[u8]) -> usize {
+    if !line.contains(&b'#') && !line.contains(&b'!') {
+        return line.len();
+    }
     let mut quoted = false;
     let mut at = 0;
     while let Some(byte) = line.get(at) {
@@ -68,6 +71,8 @@ pub struct Lexer<'s> {
     current: Option<Cursor<'s>>,
     peeked: Option<Token<'s>>,
     last: Span,
+    /// The last line with a quote that does not end.
+    broken: Option<Span>,
 }
 
 /// The rest of a line.
@@ -88,7 +93,7 @@ impl Cursor<'_> {
 impl<'s> Lexer<'s> {
     /// Over all lines.
     pub fn new(text: &'s Text) -> Self {
-        Self { text, lines: text.lines.iter(), current: None, peeked: None, last: Span::default() }
+        Self { text, lines: text.lines.iter(), current: None, peeked: None, last: Span::default(), broken: None }
     }
 
     /// The next token, left in place.
@@ -109,6 +114,11 @@ impl<'s> Lexer<'s> {
         self.last
     }
 
+    /// Whether the line of this word has a quote that does not end: what follows the word is not all that was written.
+    pub fn is_broken(&self, word: Span) -> bool {
+        self.broken.is_some_and(|line| line.file == word.file && (line.start..line.end).contains(&word.start))
+    }
+
     fn read(&mut self, complaints: &mut Complaints) -> Option<Token<'s>> {
         loop {
             let Some(cursor) = &mut self.current else {
@@ -117,7 +127,13 @@ impl<'s> Lexer<'s> {
                 self.current = Some(Cursor { content: self.text.content(line.span), at: 0, line: line.span });
                 continue;
             };
-            match token(cursor, complaints) {
+            let line = cursor.line;
+            let before = complaints.told();
+            let token = token(cursor, complaints);
+            if complaints.told() > before {
+                self.broken = Some(line);
+            }
+            match token {
                 Some(token) => return Some(token),
                 None => self.current = None,
             }
@@ -155,14 +171,14 @@ fn token<'s>(cursor: &mut Cursor<'s>, complaints: &mut Complaints) -> Option<Tok
     }
 }
 
-/// `"…"`: one word, no escapes. Without its end the rest of the line is left out.
+/// `"…"`: one word, no escapes. Without its end the line is no good.
 fn quoted<'s>(cursor: &mut Cursor<'s>, complaints: &mut Complaints) -> Option<Word<'s>> {
     let start = cursor.at;
     let rest = cursor.content.get(start + 1..).unwrap_or("");
     let Some((inner, _)) = rest.split_once('"') else {
         cursor.at = cursor.content.len();
         let complaint = Complaint::error(cursor.span(start, cursor.at), "Unterminated quote");
-        complaints.push(complaint.expected("a closing '\"' on the same line").help("the rest of the line is left out".to_owned()));
+        complaints.push(complaint.expected("a closing '\"' on the same line").help("the line is left out".to_owned()));
         return None;
     };
     cursor.at = start + inner.len() + 2;

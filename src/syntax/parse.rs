@@ -13,9 +13,21 @@ const DEPTH: usize = 16;
 
 /// Parses a whole text over the root's table.
 pub fn parse<'s, B>(text: &'s Text, root: Table<B>, complaints: &mut Complaints) -> Tree<'s, B> {
-    let mut parser = Parser { lexer: Lexer::new(text), complaints, root, path: Vec::new(), strays: Vec::new(), closed: None };
-    let items = parser.items(root);
+    let mut items = Vec::new();
+    parse_each(text, root, complaints, |item| items.push(item));
     Tree { items }
+}
+
+/// The same, one keyword of the root after the other: thousands of blocks need not be held at once.
+pub fn parse_each<'s, B>(text: &'s Text, root: Table<B>, complaints: &mut Complaints, mut take: impl FnMut(Item<'s, B>)) {
+    let mut parser = Parser { lexer: Lexer::new(text), complaints, root, path: Vec::new(), strays: Vec::new(), closed: None };
+    while let Some(token) = parser.lexer.next(parser.complaints) {
+        match token {
+            Token::Words(words, raw) => parser.item(root, words, raw).into_iter().for_each(&mut take),
+            Token::Open(span) => parser.stray(span),
+            Token::Close(span) => parser.extra(span),
+        }
+    }
 }
 
 /// A block that is being read: its keyword, the place of its `{`.
@@ -36,17 +48,17 @@ struct Parser<'s, 'c, B: 'static> {
 }
 
 impl<'s, B> Parser<'s, '_, B> {
+    /// The keywords of a block, up to its `}`.
     fn items(&mut self, table: Table<B>) -> Vec<Item<'s, B>> {
         let mut items = Vec::new();
         loop {
             match self.lexer.next(self.complaints) {
                 Some(Token::Words(words, raw)) => items.extend(self.item(table, words, raw)),
                 Some(Token::Open(span)) => self.stray(span),
-                Some(Token::Close(span)) if !self.path.is_empty() => {
+                Some(Token::Close(span)) => {
                     self.closed = Some(span);
                     return items;
                 }
-                Some(Token::Close(span)) => self.extra(span),
                 None => {
                     self.unclosed();
                     self.closed = None;
@@ -65,6 +77,12 @@ impl<'s, B> Parser<'s, '_, B> {
         };
         let at = word.span;
         let mut item = Item { word, row: Some(row), args: words.collect(), raw: Raw(Some(raw)), children: Vec::new(), at, close: None };
+        // As in the original: a line whose quote does not end is left out, which has been said. (Without a word it stops there, as ever,
+        // but script values have a reader of their own.)
+        let lacks = item.args.len() < usize::from(row.min);
+        if self.lexer.is_broken(item.word.span) && if lacks { row.args.starts_with("SCRIPT") } else { matches!(row.shape, Shape::Line) } {
+            return None;
+        }
         if !check_count(row, &item, self.complaints) {
             self.skip(row);
             return None;
@@ -160,7 +178,9 @@ impl<'s, B> Parser<'s, '_, B> {
             None => format!("Unknown keyword '{name}'"),
             Some(open) => format!("Unknown keyword '{name}' in '{}'", title(open)),
         };
-        let advice = if self.complaints.is_full() { None } else { keyword::advice(self.root, table, word) };
+        // In a file of garbage nobody asks any more what each word was meant to be.
+        let full = self.complaints.is_full();
+        let advice = if full { None } else { keyword::advice(self.root, table, word) };
         let mut help = match advice {
             Some(advice) => advice,
             None if include_slip(word) => "did you mean 'include PATTERN'?".to_owned(),
@@ -177,7 +197,7 @@ impl<'s, B> Parser<'s, '_, B> {
             });
         }
         // What follows from an unknown block is no further error: one slip, one error.
-        let (rule, certain) = keyword::certain(table, word);
+        let (rule, certain) = if full { ("unknown-keyword", None) } else { keyword::certain(table, word) };
         let complaint = match consequence {
             Some(consequence) => {
                 message.push_str(&consequence);

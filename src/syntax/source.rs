@@ -1,7 +1,7 @@
 //! The texts that were read, and places in them.
 
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// A place in a source: byte offsets into one file's text.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -55,7 +55,7 @@ pub struct Expansion {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Origin {
     /// `NAME` of `$NAME`.
-    pub name: Rc<str>,
+    pub name: Arc<str>,
     /// Where the text stands that it put there.
     pub span: Span,
 }

@@ -142,7 +142,7 @@ fn tcp_smtp_http_udp_and_dns_checks_see_their_server_go_and_return() {
 fn https_and_ping_checks_see_their_server_go_and_return() {
     house(|house| {
         let (ka1, rs1) = (house.host("ka1"), house.host("rs1"));
-        rs1.sh("openssl req -x509 -newkey rsa:2048 -nodes -keyout /tmp/key -out /tmp/cert -days 3 -subj /CN=rs1 2>/dev/null").unwrap();
+        rs1.sh("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /tmp/key -out /tmp/cert -days 3 -subj /CN=rs1 2>/dev/null").unwrap();
         let conf = "daemon off;\nmaster_process off;\npid /run/tls.pid;\nerror_log stderr;\nevents { }\nhttp { access_log off; client_body_temp_path /tmp/b; \
              proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s; server { listen 443 ssl; \
              ssl_certificate /tmp/cert; ssl_certificate_key /tmp/key; location / { return 200 well; } } }\n";

@@ -24,6 +24,7 @@ pub(super) const GLOBAL: &[Row] = &[
         .since("2.3.2")
         .act(daemon::set_supplementary_groups),
     K::value("tmp_config_directory", "DIRECTORY", "where a copy of the configuration is kept")
+        .once()
         .default("memory")
         .lenient()
         .act(read::nothing_to_do),
@@ -207,8 +208,8 @@ pub(super) const GLOBAL: &[Row] = &[
         .lenient()
         .since("2.3.2"),
     K::flag("log_unknown_vrids", "log adverts of unknown virtual routers").act(read::log_unknown_vrids),
-    K::value("vmac_prefix", "PREFIX", "names of VMAC interfaces").default("vrrp"),
-    K::value("vmac_addr_prefix", "PREFIX", "names of VMAC interfaces of addresses").default("vmac_prefix"),
+    K::value("vmac_prefix", "PREFIX", "names of VMAC interfaces").once().default("vrrp"),
+    K::value("vmac_addr_prefix", "PREFIX", "names of VMAC interfaces of addresses").once().default("vmac_prefix"),
     K::value("vrrp_rx_bufs_policy", "MTU|ADVERT|BYTES", "size of receive buffers")
         .range("0..4294967295")
         .default("the system's")
@@ -218,14 +219,14 @@ pub(super) const GLOBAL: &[Row] = &[
     // firewall
     K::values("vrrp_iptables", "[IN [OUT]]", 0, 2, "iptables chains (nftables is used)").default("INPUT OUTPUT").act(read::vrrp_iptables),
     K::values("vrrp_ipsets", "[NAME …]", 0, 6, "ipsets (nftables is used)").default("keepalived …").act(read::vrrp_iptables),
-    K::values("nftables", "[TABLE]", 0, 1, "nftables table").default("keepalived").act(read::nftables),
+    K::values("nftables", "[TABLE]", 0, 1, "nftables table").once().default("keepalived").act(read::nftables),
     K::value("nftables_priority", "NUMBER", "priority of the chains")
         .range("-2147483648..2147483647")
         .default("-1")
         .act(read::nftables_priority),
     K::flag("nftables_ifindex", "interface by index, not by name").act(read::nothing_to_do),
     K::flag("nftables_counters", "count in the rules").act(read::nftables_counters),
-    K::values("nftables_ipvs", "[TABLE]", 0, 1, "nftables table of IPVS").default("keepalived_ipvs"),
+    K::values("nftables_ipvs", "[TABLE]", 0, 1, "nftables table of IPVS").once().default("keepalived_ipvs"),
     K::value("nftables_ipvs_priority", "NUMBER", "priority of its chains").range("-2147483648..2147483647").default("-1"),
     K::value("nftables_ipvs_start_fwmark", "NUMBER", "first firewall mark").range("1..4294967295").default("1000"),
     // scheduling
@@ -259,13 +260,13 @@ pub(super) const GLOBAL: &[Row] = &[
     K::values("max_auto_priority", "[-1..99]", 0, 1, "real-time priority to take when late").default("0: never; 99 when written alone"),
     K::value("min_auto_priority_delay", "MICROSECONDS", "how late is late").range("1..10000000").default("1000000").lenient(),
     K::value("vrrp_netlink_cmd_rcv_bufs", "BYTES", "netlink receive buffer").range("1..2147483647").default("the system's").lenient(),
-    K::switch("vrrp_netlink_cmd_rcv_bufs_force", "beyond the system's limit").default("off").act(read::nothing_to_do),
+    K::switch("vrrp_netlink_cmd_rcv_bufs_force", "beyond the system's limit").default("off").act(read::switch_alone),
     K::value("vrrp_netlink_monitor_rcv_bufs", "BYTES", "netlink receive buffer of the monitor")
         .range("1..2147483647")
         .default("the system's")
         .lenient()
         .act(read::monitor_buffer),
-    K::switch("vrrp_netlink_monitor_rcv_bufs_force", "beyond the system's limit").default("off").act(read::nothing_to_do),
+    K::switch("vrrp_netlink_monitor_rcv_bufs_force", "beyond the system's limit").default("off").act(read::switch_alone),
     K::value("lvs_netlink_cmd_rcv_bufs", "BYTES", "netlink receive buffer").range("1..2147483647").default("the system's").lenient(),
     K::switch("lvs_netlink_cmd_rcv_bufs_force", "beyond the system's limit").default("off"),
     K::value("lvs_netlink_monitor_rcv_bufs", "BYTES", "netlink receive buffer of the monitor")
@@ -294,7 +295,7 @@ pub(super) const GLOBAL: &[Row] = &[
         .lenient()
         .act(lvs::sync_daemon),
     // SNMP and D-Bus
-    K::value("snmp_socket", "ADDRESS", "agentx socket").default("unix:/var/agentx/master").lenient(),
+    K::value("snmp_socket", "ADDRESS", "agentx socket").once().default("unix:/var/agentx/master").lenient(),
     K::flag("enable_traps", "SNMP traps"),
     K::flag("enable_snmp_vrrp", "SNMP of instances"),
     K::flag("enable_snmp_keepalived", "the old name of enable_snmp_vrrp").renamed("enable_snmp_vrrp"),

@@ -18,7 +18,9 @@ pub(super) const ROOT: Table<Reader> = &[ROWS];
 const ROWS: &[Row] = &[
     K::block("global_defs", "settings of the daemon, and defaults of instances", &[global::GLOBAL]).act(read_global::block),
     K::named("vrrp_instance", "NAME", 0, 255, "a virtual router", &[instance::INSTANCE]).act(read_instance::block),
-    K::named("vrrp_sync_group", "NAME", 1, 1, "instances that change state together", &[instance::SYNC_GROUP]).act(read_group::block),
+    K::named("vrrp_sync_group", "NAME", 1, 1, "instances that change state together", &[instance::SYNC_GROUP])
+        .lenient()
+        .act(read_group::block),
     K::named("vrrp_script", "NAME", 1, 1, "a script whose result changes priorities", &[trackers::SCRIPT]).act(read_watched::script_block),
     K::named("vrrp_track_process", "NAME", 1, 1, "processes whose presence changes priorities", &[trackers::PROCESS])
         .act(read_watched::process_block),
@@ -26,8 +28,8 @@ const ROWS: &[Row] = &[
     K::named("vrrp_track_file", "NAME", 1, 1, "the old name of track_file", &[trackers::FILE])
         .renamed("track_file")
         .act(read_watched::file_block),
-    K::named("bfd_instance", "NAME", 1, 1, "a BFD session", &[trackers::BFD]),
-    K::named("track_group", "NAME", 1, 1, "a group that static addresses, routes and rules follow", &[trackers::GROUP]),
+    K::named("bfd_instance", "NAME", 1, 1, "a BFD session", &[trackers::BFD]).lenient(),
+    K::named("track_group", "NAME", 1, 1, "a group that static addresses, routes and rules follow", &[trackers::GROUP]).lenient(),
     K::list("static_ipaddress", "ADDRESS …", "addresses of this host, whatever the state").act(lists::static_ipaddress),
     K::list("static_routes", "ROUTE …", "routes of this host, whatever the state"),
     K::list("static_rules", "RULE …", "routing rules of this host, whatever the state"),

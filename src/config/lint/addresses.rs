@@ -1,4 +1,4 @@
-//! Rules about addresses and names.
+//! Rules about addresses.
 
 use super::{Found, Subject};
 use crate::vrrp::settings::Transport;
@@ -46,34 +46,9 @@ pub(super) fn address_of_node(subject: &Subject<'_, '_>, found: &mut Found<'_>) 
     }
 }
 
-pub(super) fn undefined_name(subject: &Subject<'_, '_>, found: &mut Found<'_>) {
-    subject.every(|line| {
-        for word in line.words().filter(|word| names_something(word)) {
-            found.say(word.span, format!("'{}' is not defined", &**word));
-        }
-    });
-}
-
-/// `$NAME` or `${NAME}` at its beginning or in it; a regular expression may end in a dollar.
-fn names_something(word: &str) -> bool {
-    word.match_indices('$').any(|(at, _)| {
-        let rest = word.get(at + 1..).unwrap_or("");
-        let bare = rest.strip_prefix('{').unwrap_or(rest);
-        bare.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && (at == 0 || rest.starts_with('{'))
-    })
-}
-
-pub(super) fn old_name(subject: &Subject<'_, '_>, found: &mut Found<'_>) {
-    subject.every(|line| {
-        if let Some(new) = line.row.and_then(|row| row.renamed) {
-            found.mend(line.word.span, format!("'{}' is the old name of '{new}'", &*line.word), line.word.span, new);
-        }
-    });
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{found, linted};
+    use super::super::tests::found;
 
     fn two(first: &str, second: &str) -> String {
         let one = |name: &str, vrid: u8, vip: &str| {
@@ -90,21 +65,5 @@ mod tests {
         assert_eq!(found(&two("10.0.0.1", "10.0.0.2/24")), ["no-prefix"]);
         let own = two("10.0.0.1/24", "10.0.0.2/24").replace("virtual_router_id 2", "virtual_router_id 2\nmcast_src_ip 10.0.0.2");
         assert_eq!(found(&own), ["address-of-node"]);
-    }
-
-    #[test]
-    fn a_name_without_definition_is_seen() {
-        assert_eq!(found("global_defs {\nrouter_id $NODE\n}\n"), ["undefined-name"]);
-        assert_eq!(found("global_defs {\nrouter_id x${NODE}y\n}\n"), ["undefined-name"]);
-        assert_eq!(found("$NODE=a\nglobal_defs {\nrouter_id $NODE\n}\n"), [""; 0]);
-        assert_eq!(found("global_defs {\nrouter_id a$\n}\n"), [""; 0]);
-    }
-
-    #[test]
-    fn an_old_name_is_mended() {
-        let linted = linted("global_defs {\nlvs_process_name x\n}\n");
-        let old = linted.loaded.report.diagnostics().iter().find(|one| one.rule == "old-name").unwrap();
-        let fix = old.fix.clone().unwrap();
-        assert_eq!((fix.range, fix.with.as_str()), (14..30, "checker_process_name"));
     }
 }

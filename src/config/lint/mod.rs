@@ -2,10 +2,13 @@
 
 mod addresses;
 mod balancer;
+#[cfg(test)]
+mod cases;
 mod instances;
 pub mod peer;
 mod rules;
 mod scripts;
+mod words;
 
 pub use rules::{RULES, Rule, rule};
 

@@ -1,6 +1,6 @@
 //! The one table of rules: id, how bad, why, what to do, how it is found.
 
-use super::{Found, Subject, addresses, balancer, instances, scripts};
+use super::{Found, Subject, addresses, balancer, instances, scripts, words};
 use crate::syntax::Severity::{self, Error, Note, Warning};
 
 /// One rule.
@@ -101,6 +101,13 @@ pub const RULES: &[Rule] = &[
     ),
     // one configuration
     found(
+        "written-twice",
+        Note,
+        "of a keyword that is written twice in one block only one counts, and which one differs from keyword to keyword",
+        "keep the one that is meant",
+        words::twice,
+    ),
+    found(
         "strict-unreachable",
         Warning,
         "in strict mode a master that does not own the addresses answers nothing sent to them, not even ping",
@@ -182,9 +189,9 @@ pub const RULES: &[Rule] = &[
         Warning,
         "a name that is not defined stays in the text as it is",
         "define it before its use: $NAME=VALUE",
-        addresses::undefined_name,
+        words::undefined_name,
     ),
-    found("old-name", Note, "an old name may be dropped by a later release", "write the new name", addresses::old_name),
+    found("old-name", Note, "an old name may be dropped by a later release", "write the new name", words::old_name),
     found(
         "script-cannot-signal",
         Warning,

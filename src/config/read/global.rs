@@ -267,3 +267,8 @@ pub(crate) fn nftables_counters(reader: &mut Reader, _: &Line<'_>) {
 
 /// Accepted: our rules always name the interface by its index where they need one.
 pub(crate) fn nothing_to_do(_: &mut Reader, _: &Line<'_>) {}
+
+/// Accepted: our sockets are always given what they need.
+pub(crate) fn switch_alone(reader: &mut Reader, line: &Line<'_>) {
+    number::switch(reader, line, DEFAULT);
+}

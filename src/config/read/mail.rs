@@ -32,6 +32,11 @@ pub(crate) fn from(reader: &mut Reader, line: &Line<'_>) {
 }
 
 pub(crate) fn server(reader: &mut Reader, line: &Line<'_>) {
+    if let Some(host) = text(line).filter(|host| !is_host(host)) {
+        let complaint = Complaint::error(line.arg_span(0), format!("Invalid smtp server {host}"));
+        reader.complain(complaint.expected("the name or the address of a host").help("the server is left out".to_owned()));
+        return;
+    }
     let port = match line.arg(1) {
         None => None,
         Some(_) => match number::int(reader, line, 1, 1..=65535, "the server is left out").and_then(|port| u16::try_from(port).ok()) {
@@ -40,6 +45,12 @@ pub(crate) fn server(reader: &mut Reader, line: &Line<'_>) {
         },
     };
     (reader.mail.server, reader.mail.port) = (text(line), port);
+}
+
+/// Whether mail can be sent to it: a name is looked up when there is mail, and not before.
+fn is_host(host: &str) -> bool {
+    let label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    host.parse::<std::net::IpAddr>().is_ok() || host.trim_end_matches('.').split('.').all(label) || host.contains('%')
 }
 
 pub(crate) fn helo(reader: &mut Reader, line: &Line<'_>) {

@@ -11,6 +11,7 @@ pub(crate) mod lists;
 pub(crate) mod lvs;
 pub(crate) mod mail;
 pub(crate) mod notify;
+mod shape;
 mod strict;
 mod together;
 pub(crate) mod watched;
@@ -18,6 +19,7 @@ pub(crate) mod watched;
 use super::model::Global;
 use crate::syntax::{Complaint, Complaints, Item, Keyword, Span, Word};
 use std::collections::HashMap;
+use std::ffi::OsString;
 
 /// A row of the tables of this room.
 pub(super) type Row = Keyword<Reader>;
@@ -57,6 +59,10 @@ pub(crate) struct Reader {
     pub(super) garp_groups: Vec<garp::Group>,
     /// Interfaces that must be there.
     pub(crate) interfaces: Vec<InterfaceUse>,
+    /// Where commands stand, by their words: whether they may run only this host can say.
+    pub(crate) scripts: HashMap<Vec<OsString>, Span>,
+    /// Keywords of `global_defs` that count once, and have been read.
+    once: Vec<&'static str>,
     /// Instance names, and where they were given.
     pub(super) names: HashMap<String, Span>,
 }
@@ -78,18 +84,24 @@ impl Reader {
         self.interfaces.push(used);
     }
 
-    /// Reads keywords in their order; says of each that is known but not acted on that it is.
+    /// Reads keywords in their order. What holds for all instances is looked up when all is read (`finish`), so it may stand anywhere:
+    /// the original copies it when an instance's block opens.
     pub(super) fn walk(&mut self, lines: &[Line<'_>]) {
         for line in lines {
             self.keyword(line);
         }
     }
 
-    fn keyword(&mut self, line: &Line<'_>) {
+    /// One keyword with its block; of one that is known but not acted on, says that it is.
+    pub(super) fn keyword(&mut self, line: &Line<'_>) {
         let Some(row) = line.row else { return };
+        if row.once && self.is_second(row.name, line) {
+            return;
+        }
         match row.act {
             Some(act) => act(self, line),
             None => {
+                shape::check(self, line, row);
                 let what = if line.children.is_empty() { row.name.to_owned() } else { format!("{} {{ … }}", row.name) };
                 let message = format!("'{what}' is known, but not acted on yet");
                 self.complain(Complaint::remark(line.word.span, message).help(format!("it means: {}", row.means)).rule("not-acted-on"));
@@ -97,17 +109,19 @@ impl Reader {
         }
     }
 
+    /// The first one counts, as in the original.
+    fn is_second(&mut self, name: &'static str, line: &Line<'_>) -> bool {
+        let second = self.once.contains(&name);
+        if second {
+            notify::twice(self, line);
+        } else {
+            self.once.push(name);
+        }
+        second
+    }
+
     /// The draft of the instance that is being read.
     pub(super) fn instance(&mut self) -> &mut instance::Draft {
         self.draft.get_or_insert_with(instance::Draft::default)
     }
-}
-
-/// Reads a whole tree. What holds for all instances is read first, wherever it is written (the original copies it when an instance's block opens).
-pub(super) fn read(items: &[Line<'_>], mut reader: Reader) -> Reader {
-    let (instances, others): (Vec<_>, Vec<_>) = items.iter().partition(|item| item.row.is_some_and(|row| row.name == "vrrp_instance"));
-    for line in others.into_iter().chain(instances) {
-        reader.keyword(line);
-    }
-    reader
 }

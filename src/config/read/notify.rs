@@ -48,7 +48,10 @@ pub(super) fn script(reader: &mut Reader, line: &Line<'_>, inline: Inline) -> Op
         None => of_words(&line.args.iter().map(ToString::to_string).collect::<Vec<_>>(), inline),
     };
     match read {
-        Ok(command) => Some(command),
+        Ok(command) => {
+            reader.scripts.entry(command.argv.clone()).or_insert_with(|| line.span());
+            Some(command)
+        }
         Err(error) => {
             let message = format!("{}: {error}", &*line.word);
             let usage = line.row.map(|row| format!("'{}'", row.usage())).unwrap_or_default();
@@ -60,7 +63,7 @@ pub(super) fn script(reader: &mut Reader, line: &Line<'_>, inline: Inline) -> Op
 
 pub(super) fn twice(reader: &mut Reader, line: &Line<'_>) {
     let rest = line.args.iter().map(|word| &*word.text).collect::<Vec<_>>().join(" ");
-    let message = format!("{} already specified - ignoring {rest}", &*line.word);
+    let message = format!("{} already specified - ignoring {rest}", &*line.word).trim_end().to_owned();
     reader.complain(Complaint::error(line.span(), message).help("the first one counts".to_owned()));
 }
 
@@ -100,8 +103,12 @@ pub(crate) fn notify_lower_priority(reader: &mut Reader, line: &Line<'_>) {
 }
 
 pub(crate) fn notify_deleted(reader: &mut Reader, line: &Line<'_>) {
-    reader.instance().told.notify.says_deleted = true;
-    if !line.args.is_empty() {
+    let second = std::mem::replace(&mut reader.instance().told.notify.says_deleted, true);
+    if line.args.is_empty() {
+        if second {
+            twice(reader, line);
+        }
+    } else {
         put(reader, line, |notify| &mut notify.deleted);
     }
 }
@@ -248,7 +255,7 @@ pub(super) fn settle(reader: &mut Reader) {
         }
     }
     for message in dropped {
-        reader.complain(Complaint::warning(None, message));
+        reader.complain(Complaint::remark(None, message));
     }
 }
 

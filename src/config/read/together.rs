@@ -267,14 +267,17 @@ fn process_check(object: Object) -> Option<ProcessCheck> {
     let with_parameters = !parameters.is_empty();
     let as_called = object.full_command || with_parameters || object.matching.is_some();
     let no_process = object.quorum_max == Some(0);
+    let quorum = object.quorum.unwrap_or(1);
+    // Said where it is read: such a limit could never be kept.
+    let quorum_max = object.quorum_max.filter(|most| no_process || *most >= quorum);
     Some(ProcessCheck {
         name: object.name,
         command,
         matching: object.matching.unwrap_or(if with_parameters { ParameterMatch::Exact } else { ParameterMatch::Ignored }),
         full_command: as_called,
         parameters,
-        quorum: if no_process { 0 } else { object.quorum.unwrap_or(1) },
-        quorum_max: object.quorum_max,
+        quorum: if no_process { 0 } else { quorum },
+        quorum_max,
         gain_delay: object.gain_delay.unwrap_or_default(),
         loss_delay: object.loss_delay.unwrap_or_default(),
     })

@@ -136,7 +136,12 @@ pub(crate) fn interval(reader: &mut Reader, line: &Line<'_>) {
 
 pub(crate) fn timeout(reader: &mut Reader, line: &Line<'_>) {
     if let Some(time) = number::decimal(reader, line, &INTERVAL) {
-        reader.watched.current.timeout = (!time.is_zero()).then_some(time);
+        let zero = time < Duration::from_millis(1);
+        if zero {
+            let message = format!("({}): vrrp script timeout must be greater than 0, setting to 1", reader.watched.current.name);
+            reader.complain(Complaint::warning(line.arg_span(0), message));
+        }
+        reader.watched.current.timeout = Some(if zero { Duration::from_secs(1) } else { time });
     }
 }
 
@@ -216,13 +221,27 @@ pub(crate) fn param_match(reader: &mut Reader, line: &Line<'_>) {
 }
 
 pub(crate) fn quorum(reader: &mut Reader, line: &Line<'_>) {
-    let value = number::int(reader, line, 0, 1..=65535, "1 is used");
-    reader.watched.current.quorum = value.and_then(|value| u32::try_from(value).ok());
+    let value = number::int(reader, line, 0, 1..=65535, "1 is used").and_then(|value| u32::try_from(value).ok());
+    let current = &mut reader.watched.current;
+    current.quorum = value;
+    let most = current.quorum_max.filter(|most| *most != 0);
+    if let (Some(quorum), Some(most)) = (value, most)
+        && quorum > most
+    {
+        let complaint = Complaint::error(line.arg_span(0), format!("quorum is greater than quorum_max {most}: there is no limit"));
+        reader.complain(complaint.expected(format!("1..{most}")));
+    }
 }
 
 pub(crate) fn quorum_max(reader: &mut Reader, line: &Line<'_>) {
-    let value = number::int(reader, line, 0, 0..=65535, "there is no limit");
-    reader.watched.current.quorum_max = value.and_then(|value| u32::try_from(value).ok());
+    let value = number::int(reader, line, 0, 0..=65535, "there is no limit").and_then(|value| u32::try_from(value).ok());
+    let current = &mut reader.watched.current;
+    current.quorum_max = value;
+    let quorum = current.quorum.unwrap_or(1);
+    if value.is_some_and(|most| most != 0 && most < quorum) {
+        let complaint = Complaint::error(line.arg_span(0), "quorum_max is less than quorum - ignoring");
+        reader.complain(complaint.expected(format!("0, or {quorum} or more")));
+    }
 }
 
 const DELAY: Decimal = Decimal { range: 1..=3_600_000_000, instead: LEFT_OUT, zero_is_usual: false, unit: true };

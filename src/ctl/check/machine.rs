@@ -2,7 +2,7 @@
 
 use crate::config::lint::{Linted, Place, Rule, rule};
 use crate::config::{Diagnostic, Severity};
-use crate::script::table::{self, Gravity};
+use crate::script::table::{self, Finding, Gravity};
 use crate::types::IpPrefix;
 use crate::vrrp::settings::{Settings, VirtualAddress};
 use std::collections::BTreeMap;
@@ -40,7 +40,17 @@ fn secrets(linted: &Linted) -> Vec<Diagnostic> {
 fn scripts(linted: &Linted) -> Vec<Diagnostic> {
     let (_, findings) = table::examine(&linted.loaded.config, !nix::unistd::geteuid().is_root());
     let id = |gravity| if gravity == Gravity::Warning { "script-doubtful" } else { "script-refused" };
-    findings.into_iter().filter_map(|finding| Some(unplaced(rule(id(finding.gravity))?, finding.text))).collect()
+    let place = |finding: Finding| {
+        let rule = rule(id(finding.gravity))?;
+        Some(match &finding.about {
+            Some(command) => {
+                let found = linted.loaded.about_script(command, rule.severity, rule.id, finding.text);
+                Diagnostic { help: Some(rule.cure.to_owned()), ..found }
+            }
+            None => unplaced(rule, finding.text),
+        })
+    };
+    findings.into_iter().filter_map(place).collect()
 }
 
 fn networks() -> Networks {
@@ -145,5 +155,40 @@ mod tests {
             rules("vrrp_instance A {\ninterface eth0\npriority 255\nvirtual_router_id 1\nvirtual_ipaddress {\n192.168.1.5/24\n}\n}\n"),
             []
         );
+    }
+
+    /// A configuration in a file of its own, and what the machine has to say about it.
+    fn on_disk(name: &str, mode: u32, text: &str) -> Vec<(&'static str, u32)> {
+        let path = std::env::temp_dir().join(format!("keepalived-machine-{}-{name}.conf", std::process::id()));
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let linted = lint(&crate::process::files::Disk, &path, &LoadOptions::default());
+        let found = secrets(&linted).into_iter().chain(scripts(&linted));
+        let found = found.map(|one| (one.rule, one.place.map_or(0, |at| at.line))).collect();
+        std::fs::remove_file(&path).unwrap();
+        found
+    }
+
+    #[test]
+    fn a_secret_is_for_its_owner_alone() {
+        let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 1\nauthentication {\nauth_type PASS\nauth_pass 1\n}\nvirtual_ipaddress {\n10.0.0.1/24\n}\n}\n";
+        assert_eq!(on_disk("open", 0o644, text), [("secret-readable", 0)]);
+        assert_eq!(on_disk("closed", 0o640, text), []);
+        assert_eq!(on_disk("nothing", 0o644, "global_defs {\nrouter_id a\n}\n"), []);
+    }
+
+    #[test]
+    fn a_script_that_is_missing_or_unsafe_is_told_where_it_is_written() {
+        let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+        let notify = |script: &str| {
+            format!(
+                "global_defs {{\nscript_user {me}\nenable_script_security\n}}\nvrrp_instance A {{\ninterface eth0\nvirtual_router_id 1\n\
+                 virtual_ipaddress {{\n10.0.0.1/24\n}}\nnotify {script}\n}}\n"
+            )
+        };
+        assert_eq!(on_disk("good", 0o600, &notify("/bin/true")), []);
+        assert_eq!(on_disk("gone", 0o600, &notify("/gone/x.sh")), [("script-refused", 11)]);
+        // Found by its name alone: it may be another one tomorrow.
+        assert_eq!(on_disk("path", 0o600, &notify("true")), [("script-doubtful", 11)]);
     }
 }

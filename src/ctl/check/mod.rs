@@ -38,6 +38,10 @@ pub(super) struct Options {
     #[arg(long)]
     fix: bool,
 
+    /// Print every rule with its reason and cure, and look at nothing
+    #[arg(long)]
+    rules: bool,
+
     /// Look at the text alone, not at this machine's interfaces, scripts and file modes
     #[arg(long)]
     elsewhere: bool,
@@ -74,6 +78,9 @@ enum Format {
 }
 
 pub(super) fn main(options: &Options) -> ExitCode {
+    if options.rules {
+        return print(&form::rules());
+    }
     if options.fix {
         match fix::mend(&options.file, || read(options)) {
             Ok(told) => eprint!("{told}"),

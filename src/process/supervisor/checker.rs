@@ -5,14 +5,14 @@ use super::heartbeat;
 use super::{Msg, State, wants_checker};
 use crate::actor::Restart;
 use crate::check::Kind;
-use crate::check::tls::{Files, Secret};
+use crate::check::tls::Files;
 use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
 use crate::lvs::settings::Balancer;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
 use crate::sys::pidfile::PidFile;
 use crate::sys::tuning;
-use crate::types::ScriptOutcome;
+use crate::types::{ScriptOutcome, Secret};
 use ractor::{Actor, ActorRef};
 use std::path::Path;
 use std::time::Instant;
@@ -99,7 +99,7 @@ impl State {
         balancer.tls_files = Files {
             authority: read("ca", &tls.authority),
             certificate: read("certificate", &tls.certificate),
-            key: read("key", &tls.key).map(Secret),
+            key: read("key", &tls.key).map(|text| Secret::new(String::from_utf8_lossy(&text))),
             password: tls.password.clone(),
             least: tls.least,
         };

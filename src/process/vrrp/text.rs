@@ -1,8 +1,10 @@
 //! The lines that people grep for.
 
 use super::shared::SendError;
+use crate::types::Family;
 use crate::vrrp::event::{Cause, Note, State, Transition};
 use crate::vrrp::settings::{Preempt, Settings};
+use std::net::IpAddr;
 
 /// A change of state: why, then the line itself, byte for byte.
 ///
@@ -27,6 +29,15 @@ pub(super) fn transition(name: &str, transition: &Transition, waited: bool) {
         State::Init | State::Stopped => {
             tracing::debug!(instance = name, state = %to, from = %from, "({name}) stopped");
         }
+    }
+}
+
+/// What the original says of settings that work all the same (RFC 9568 §5.2.9: the first address is the link-local one).
+pub(super) fn remark_on(settings: &Settings) {
+    let is_link_local = |address: IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    if settings.family == Family::V6 && settings.addresses.first().is_some_and(|address| !is_link_local(address.prefix.address())) {
+        let name = settings.name.as_str();
+        tracing::debug!(instance = name, "({name}) the first IPv6 VIP address should be link local");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::check::regex::{self, Regex};
 use crate::check::udp::pattern;
 use crate::check::{dns, udp};
 use crate::config::number::{self, Decimal};
-use crate::config::read::notify::script;
+use crate::config::read::notify::{script, twice};
 use crate::syntax::command::{Inline, split};
 use crate::syntax::{Complaint, Span};
 use crate::types::{Command, ScriptUser};
@@ -360,5 +360,8 @@ pub(crate) fn dns_name(reader: &mut Reader, line: &Line<'_>) {
     let Some(name) = dns::Name::parse(word) else {
         return bad(reader, word.span, format!("DNS_CHECK name '{}' has empty label - ignoring", &**word), "a domain name");
     };
+    if reader.lvs.checker.as_ref().is_some_and(|draft| draft.name != dns::Name::default()) {
+        return twice(reader, line);
+    }
     draft(reader, |draft| draft.name = name);
 }

@@ -7,7 +7,9 @@ use super::times::Times;
 use crate::check::regex::Regex;
 use crate::check::settings::FileSettings;
 use crate::check::{Checker, Kind, Target, Timing, dns, http, misc, smtp, tls, udp};
-use crate::lvs::settings::{Address, Balancer, Forwarding, Protocol, RealServer, ServiceSettings, SorryServer, VirtualServer, flag};
+use crate::lvs::settings::{
+    Address, Balancer, Forwarding, GroupEntry, Protocol, RealServer, ServiceSettings, SorryServer, VirtualServer, flag,
+};
 use crate::lvs::table::{ServiceKey, keys};
 use crate::syntax::{Complaint, Span};
 use crate::types::Family;
@@ -90,6 +92,7 @@ fn virtual_server(reader: &mut Reader, mut draft: Draft) -> Option<VirtualServer
     server.omega = draft.omega;
     let method = draft.method.unwrap_or_default();
     let reals = std::mem::take(&mut draft.real);
+    server.real_servers.reserve_exact(reals.len());
     for real in reals {
         if let Some(real) = real_server(reader, &draft, &server, real, method) {
             server.real_servers.push(real);
@@ -115,8 +118,8 @@ fn address(reader: &mut Reader, draft: &Draft) -> Option<(Address, Family)> {
                 return None;
             };
             let family = entries.iter().find_map(|entry| match entry {
-                crate::lvs::settings::GroupEntry::Range { first, .. } => Some(Family::of(first)),
-                crate::lvs::settings::GroupEntry::Mark(_, family) => *family,
+                GroupEntry::Range { first, .. } => Some(Family::of(first)),
+                GroupEntry::Mark(_, family) => *family,
             });
             let family = draft.family.or(family).unwrap_or(Family::V4);
             Some((Address::Group(name.clone(), entries), family))
@@ -171,6 +174,13 @@ fn real_server(reader: &mut Reader, draft: &Draft, server: &VirtualServer, real:
         } else {
             format!("WARNING - virtual server {server} and real server {named} ports don't match - resetting")
         };
+        warn(reader, real.span, message);
+    }
+    if let (Address::Group(_, entries), Forwarding::Direct | Forwarding::Tunnel(_)) = (&server.address, method)
+        && port != 0
+        && entries.iter().any(|entry| matches!(entry, GroupEntry::Range { port: service, .. } if *service != port))
+    {
+        let message = format!("virtual server {server} and real server {named} ports don't match: only NAT can change them");
         warn(reader, real.span, message);
     }
     if server.real_servers.iter().any(|other| other.key() == (address, port)) {

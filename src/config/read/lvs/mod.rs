@@ -10,6 +10,7 @@ use crate::check::tls;
 use crate::config::number;
 use crate::lvs::settings::{FlushOnStop, GroupEntry, SyncDaemon, Timeouts};
 use crate::syntax::{Complaint, Span};
+use crate::types::Secret;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -96,6 +97,10 @@ pub(crate) fn timeouts(reader: &mut Reader, line: &Line<'_>) {
     let mut timeouts = Timeouts::default();
     for at in (0..line.args.len()).step_by(2) {
         let Some(word) = line.arg(at) else { break };
+        if line.arg(at + 1).is_none() {
+            let message = format!("No value specified for lvs_timeouts {} - ignoring", &**word);
+            return bad(reader, word.span, message, "tcp N, tcpfin N, udp N");
+        }
         let value = number::int(reader, line, at + 1, 0..=2_678_400, LEFT_OUT).and_then(|value| u32::try_from(value).ok());
         match (&*word.text, value) {
             ("tcp", Some(value)) => timeouts.tcp = value,
@@ -180,7 +185,7 @@ pub(crate) fn ssl_word(reader: &mut Reader, line: &Line<'_>) {
         "ca" => tls.authority.replace(value).is_some(),
         "certificate" => tls.certificate.replace(value).is_some(),
         "key" => tls.key.replace(value).is_some(),
-        _ => tls.password.replace(tls::Secret(value.into_bytes())).is_some(),
+        _ => tls.password.replace(Secret::new(value)).is_some(),
     };
     if before {
         reader.complain(Complaint::warning(line.span(), format!("SSL {name} already specified - replacing")));

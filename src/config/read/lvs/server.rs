@@ -101,7 +101,9 @@ pub(crate) fn block(reader: &mut Reader, line: &Line<'_>) {
         real: Vec::new(),
     });
     reader.walk(&line.children);
-    reader.lvs.servers.extend(reader.lvs.server.take());
+    let mut server = reader.lvs.server.take();
+    server.iter_mut().for_each(|server| server.real.shrink_to_fit());
+    reader.lvs.servers.extend(server);
 }
 
 fn head(reader: &mut Reader, line: &Line<'_>) -> Option<Head> {
@@ -215,7 +217,9 @@ pub(crate) fn real_server(reader: &mut Reader, line: &Line<'_>) {
         checkers: Vec::new(),
     });
     reader.walk(&line.children);
-    let real = reader.lvs.real.take();
+    let mut real = reader.lvs.real.take();
+    // There may be tens of thousands of them: no room is kept for more.
+    real.iter_mut().for_each(|real| real.checkers.shrink_to_fit());
     if let Some(server) = &mut reader.lvs.server {
         server.real.extend(real);
     }
@@ -268,6 +272,12 @@ pub(crate) fn flag(reader: &mut Reader, line: &Line<'_>) {
         "flag-3" => bits::SCHEDULER_3,
         _ => 0,
     };
+    if let Some((scheduler, _)) = line.word.split_once("-fallback").or_else(|| line.word.split_once("-port"))
+        && !matches!(reader.lvs.server.as_ref().and_then(|draft| draft.scheduler.as_deref()), Some("sh" | "mh"))
+    {
+        let message = format!("{} only applies to {scheduler} scheduler - ignoring", &*line.word);
+        return bad(reader, line.word.span, message, "it after lvs_sched sh or mh");
+    }
     draft(reader, |draft| draft.flags |= bit);
 }
 
@@ -281,6 +291,8 @@ fn forwarding(reader: &mut Reader, line: &Line<'_>) -> Option<Forwarding> {
         _ => Checksum::None,
     };
     let after = |name: &str| rest.iter().position(|word| *word == name).and_then(|at| rest.get(at + 1)).copied();
+    let known = |word: &&str| matches!(*word, "type" | "ipip" | "gue" | "gre" | "port" | "nocsum" | "csum" | "remcsum");
+    let rest_known = rest.iter().all(|word| known(word) || after("port") == Some(*word));
     let made = match (word.to_ascii_uppercase().as_str(), after("type")) {
         ("NAT", None) => Some(Forwarding::Nat),
         ("DR", None) => Some(Forwarding::Direct),
@@ -292,6 +304,7 @@ fn forwarding(reader: &mut Reader, line: &Line<'_>) -> Option<Forwarding> {
         }
         _ => None,
     };
+    let made = made.filter(|_| rest_known);
     if made.is_none() {
         let text = line.args.iter().map(|word| &*word.text).collect::<Vec<_>>().join(" ");
         bad(

@@ -69,7 +69,9 @@ pub(crate) fn retry(reader: &mut Reader, line: &Line<'_>) {
         let message = "nb_get_retry is deprecated - please use 'retry'";
         reader.complain(crate::syntax::Complaint::warning(line.word.span, message));
     }
-    if let Some(value) = number::unsigned(reader, line, 0, LEFT_OUT)
+    // Of a server it must be 1 at least, of a checker it may be 0.
+    let least = u32::from(reader.lvs.checker.is_none());
+    if let Some(value) = number::unsigned(reader, line, least, LEFT_OUT)
         && let Some(times) = level(reader)
     {
         times.retry = Some(value);

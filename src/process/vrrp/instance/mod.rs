@@ -154,6 +154,7 @@ impl Living {
     }
 
     fn begin(&mut self) {
+        text::remark_on(self.settings());
         self.watch();
         // A generation that failed may have been told things: the group begins anew with this one.
         self.tell_group(group::Report::SILENT);
