@@ -1,4 +1,4 @@
-//! `keepalivedctl convert`, `fmt` and `plan`, and what `-d` prints, as programs.
+//! `keepalivedctl convert`, `fmt` and `plan`, what `-d` prints, and the files around a reload.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -185,5 +185,55 @@ fn every_reading_is_saved_as_the_original_saves_it() {
         assert!(text.contains("inc.conf\n\n\n$Q=1\n!\nvrrp_instance VI_1 {\n") && text.ends_with("}\n!\n"), "{text}");
         reload(host, &daemon, &config);
         lab.wait("the second copy", secs(20), || saved(1).is_some()).unwrap();
+    });
+}
+
+#[test]
+fn the_reload_file_goes_when_the_files_are_read() {
+    laboratory(&["ka1"], |lab| {
+        let host = lab.host("ka1");
+        host.sh("mkdir /run/marks").unwrap();
+        let config = format!("global_defs {{\n    reload_file /run/marks/reload\n}}\n{}", fast(100));
+        let daemon = start(host, &config);
+        only(lab, "ka1", VIP, secs(20));
+        // keepalived.conf(5): touch it, signal, and wait until it is gone: then the files have been read.
+        host.write("/run/marks/reload", "x").unwrap();
+        reload(host, &daemon, &config.replace("priority 100", "priority 77"));
+        lab.wait("the file gone", secs(20), || !host.exists("/run/marks/reload")).unwrap();
+        lab.wait("an advert of the new priority", secs(20), || adverts(lab, 0, "ka1").last().is_some_and(|advert| advert.priority == 77))
+            .unwrap();
+    });
+}
+
+#[test]
+fn a_refused_reload_leaves_its_reasons_where_reload_check_config_says() {
+    laboratory(&["ka1"], |lab| {
+        let host = lab.host("ka1");
+        let config = format!("global_defs {{\n    reload_check_config /run/check.log\n}}\n{}", fast(100));
+        let daemon = start(host, &config);
+        only(lab, "ka1", VIP, secs(20));
+        reload(host, &daemon, &config.replace("priority 100", "priority 100\n    bogus_word"));
+        wait_log(lab, &daemon, "New config failed validation, see /run/check.log for details", secs(20));
+        assert!(host.read("/run/check.log").unwrap().contains("bogus_word"));
+        assert!(host.has(VIP));
+        reload(host, &daemon, &config);
+        wait_log(lab, &daemon, "Reload complete", secs(20));
+    });
+}
+
+#[test]
+fn a_reload_may_plan_the_next_one() {
+    laboratory(&["ka1"], |lab| {
+        let host = lab.host("ka1");
+        let daemon = start(host, &fast(100));
+        only(lab, "ka1", VIP, secs(20));
+        let planning = format!("global_defs {{\n    reload_time_file /run/when\n}}\n{}", fast(100));
+        reload(host, &daemon, &planning);
+        wait_log(lab, &daemon, "Reload complete", secs(20));
+        host.write(CONF, planning.replace("priority 100", "priority 77")).unwrap();
+        host.sh("date -d '3 seconds' +%Y-%m-%d' '%H:%M:%S > /run/when").unwrap();
+        lab.wait("an advert of the new priority", secs(30), || adverts(lab, 0, "ka1").last().is_some_and(|advert| advert.priority == 77))
+            .unwrap();
+        lab.wait("the file gone", secs(20), || !host.exists("/run/when")).unwrap();
     });
 }
