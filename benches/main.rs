@@ -31,7 +31,7 @@ use std::process::ExitCode;
 /// A bench: its name, what it shows, and what runs it.
 type Bench = (&'static str, &'static str, fn(&Contest) -> Result<(), Problem>);
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 7] = [
     ("failover", "crash, stop and link down: excess over the RFC's time, and first advert to first gratuitous ARP", failover::run),
     ("scale", "1, 250 and 2,000 instances: CPU an advert, private memory, mass failover", scale::run),
     ("reload", "4,000 instances, one change: the worst gap between adverts", reload::run),
