@@ -108,8 +108,10 @@ pub struct ScriptWatch {
     /// Nothing is known before the first result, unless `init_fail` says so.
     known: bool,
     running: bool,
-    /// It was said that this run takes longer than the interval.
-    skipped: bool,
+    /// A beat came while this run went on.
+    overran: bool,
+    /// It was said that runs take longer than the interval; not again before one has ended in time.
+    said: bool,
     next: Instant,
     status: u8,
 }
@@ -120,7 +122,7 @@ impl ScriptWatch {
         // Unknown: one success is enough, and so is one failure. Known to have failed: all of `rise` is needed.
         let result = if check.init_fail { 0 } else { check.rise.saturating_sub(1) };
         let known = check.init_fail;
-        Self { check, result, known, running: false, skipped: false, next: now, status: 0 }
+        Self { check, result, known, running: false, overran: false, said: false, next: now, status: 0 }
     }
 
     /// Starts watching with what a predecessor knew: it takes `rise` successes or `fall` failures to change it.
@@ -182,12 +184,14 @@ impl ScriptWatch {
             self.next = now + self.check.interval;
         }
         if self.running {
-            if std::mem::replace(&mut self.skipped, true) {
+            self.overran = true;
+            if std::mem::replace(&mut self.said, true) {
                 return Vec::new();
             }
             return vec![Order::Say(Line::Skipped { name: self.check.name.clone() })];
         }
-        (self.running, self.skipped) = (true, false);
+        self.said &= std::mem::take(&mut self.overran);
+        self.running = true;
         vec![Order::Run]
     }
 
@@ -325,6 +329,27 @@ mod tests {
         // Suspended for a minute: one run, not sixty.
         assert_eq!(watch.handle(at(62_000), Fact::DeadlineReached), [Order::Run]);
         assert_eq!(watch.deadline(), at(63_000));
+    }
+
+    #[test]
+    fn runs_that_overrun_one_after_another_are_said_once_and_again_after_one_in_time() {
+        let mut watch = ScriptWatch::new(check(1, 1, false), at(0));
+        let skipped = [Order::Say(Line::Skipped { name: "chk".into() })];
+        for start in [0, 10_000] {
+            assert_eq!(watch.handle(at(start), Fact::DeadlineReached), [Order::Run]);
+            assert_eq!(watch.handle(at(start + 1000), Fact::DeadlineReached), skipped);
+            for beat in [2000, 4000, 6000] {
+                // Its time is up at its interval, a moment after the beat.
+                watch.handle(at(start + beat - 999), Fact::Ended(ScriptOutcome::TimedOut));
+                assert_eq!(watch.handle(at(start + beat), Fact::DeadlineReached), [Order::Run]);
+                assert_eq!(watch.handle(at(start + beat + 1000), Fact::DeadlineReached), []);
+            }
+            watch.handle(at(start + 7001), Fact::Ended(ScriptOutcome::Exited(0)));
+            assert_eq!(watch.handle(at(start + 8000), Fact::DeadlineReached), [Order::Run]);
+            watch.handle(at(start + 8500), Fact::Ended(ScriptOutcome::Exited(0)));
+            assert_eq!(watch.handle(at(start + 9000), Fact::DeadlineReached), [Order::Run]);
+            watch.handle(at(start + 9500), Fact::Ended(ScriptOutcome::Exited(0)));
+        }
     }
 
     #[test]
