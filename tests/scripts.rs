@@ -215,3 +215,69 @@ fn fifo_lines_of_every_instance_and_group_are_the_originals() {
         assert_eq!(lines_of("keepalived"), lines_of(ORIGINAL));
     }
 }
+
+/// All that a FIFO heard, in order, of a group of which one member's interface is up from the start, or comes later.
+fn lines_of_a_group(program: &str, up: bool) -> Vec<String> {
+    let mut told = Vec::new();
+    laboratory(&["ka1"], |lab| {
+        let ka1 = lab.host("ka1");
+        ka1.sh("mkfifo /run/fifo && ip link add ve0 type veth peer name ve1 && ip addr add 10.9.1.1/24 dev ve0 && ip link set ve1 up")
+            .unwrap();
+        ka1.set_link("ve0", up).unwrap();
+        let state = if up { "state UP" } else { "state DOWN" };
+        lab.wait("the second interface", secs(10), || ka1.sh("ip link show ve0").is_ok_and(|shown| shown.contains(state))).unwrap();
+        let _reader = Reader::start(ka1, "/run/fifo", "/run/lines");
+        // Instances are 0.6 s apart: the second one is the last to want to be master, also on a loaded machine.
+        let of = |name, vrid, priority, interface, addresses| Instance {
+            name,
+            vrid,
+            priority,
+            interface,
+            addresses,
+            advert_int: "1",
+            ..Instance::default()
+        };
+        let global =
+            "global_defs {\n    notify_fifo /run/fifo\n}\nvrrp_sync_group G1 {\n    group {\n        VI_1\n        VI_2\n    }\n}\n";
+        let (first, second) = (of("VI_1", 51, 200, "eth0", &["172.25.254.100/24"]), of("VI_2", 52, 50, "ve0", &["10.9.1.100/24"]));
+        ka1.write(CONF, format!("{global}{first}{second}")).unwrap();
+        let mut daemon = start_as(ka1, program, &["-n", "-l", "-D"]);
+        let lines = || ka1.read("/run/lines").unwrap_or_default();
+        let wait = |line: &str| lab.wait(&format!("{line:?} in the fifo"), secs(20), || lines().contains(line)).unwrap();
+        if !up {
+            wait("GROUP \"G1\" FAULT 0\n");
+            ka1.set_link("ve0", true).unwrap();
+        }
+        wait("GROUP \"G1\" MASTER 0\n");
+        daemon.stop().unwrap();
+        wait("GROUP \"G1\" STOP 0\n");
+        told = lines().lines().map(str::to_owned).collect();
+    });
+    told
+}
+
+#[test]
+fn a_group_is_told_in_the_originals_order_before_its_members_at_start_and_after_them_later() {
+    if !Path::new(ORIGINAL).exists() {
+        return skip("Debian's keepalived is not installed");
+    }
+    if promised_by_ours() {
+        let ours = lines_of_a_group("keepalived", true);
+        assert_eq!(ours, lines_of_a_group(ORIGINAL, true));
+    }
+}
+
+#[test]
+fn members_of_a_group_that_starts_unfit_are_told_no_other_state_before() {
+    if !Path::new(ORIGINAL).exists() {
+        return skip("Debian's keepalived is not installed");
+    }
+    if promised_by_ours() {
+        let told = |program| {
+            let lines = lines_of_a_group(program, false);
+            let of = |subject: &str| lines.iter().filter(|line| line.contains(subject)).cloned().collect::<Vec<_>>();
+            ["\"VI_1\"", "\"VI_2\"", "\"G1\""].map(of)
+        };
+        assert_eq!(told("keepalived"), told(ORIGINAL));
+    }
+}

@@ -153,7 +153,7 @@ impl Cluster {
             Order::BackOff(member) => (member, Event::GroupBackup),
             Order::FaultBegan(member) => (member, Event::FaultBegan(fault())),
             Order::FaultEnded(member) => (member, Event::FaultEnded(fault())),
-            Order::Say(_) => return,
+            Order::Say(_) | Order::Speak(_) => return,
             Order::Entered(state) => {
                 if let Some(host) = self.hosts.get_mut(host) {
                     host.told = Some(state);

@@ -6,6 +6,7 @@
 //! | no fault is left | the faults it ordered end |
 //! | every one is master or wants to be | all: master |
 //! | one is no longer master and does not want to be | all masters: back off |
+//! | all have begun | each may tell that it has, and the group has told it first (so does the original) |
 //!
 //! It holds no time and no address: each member reports what it is after every change, and the answer is worked out anew
 //! from all reports, so that an order lost with a member that was rebuilt is given again.
@@ -44,6 +45,8 @@ pub enum Order {
     FaultEnded(usize),
     /// All members are there: tell scripts, pipes and people about the group.
     Entered(State),
+    /// This member may tell that it has begun.
+    Speak(usize),
 }
 
 /// The log line of a group.
@@ -68,6 +71,8 @@ struct Member {
     held: bool,
     /// What we last told it to become, until it is that or something else is right.
     told: Option<State>,
+    /// It may tell what it is.
+    speaks: bool,
 }
 
 /// One `vrrp_sync_group`.
@@ -88,7 +93,7 @@ pub struct Group {
 impl Group {
     /// A group of `members` that have not spoken yet.
     pub fn new(name: String, members: usize) -> Self {
-        let silent = Member { says: Report::SILENT, held: false, told: None };
+        let silent = Member { says: Report::SILENT, held: false, told: None, speaks: false };
         Self { name, members: vec![silent; members], target: State::Init, told: None, unsaid: None, quiet: false }
     }
 
@@ -111,7 +116,7 @@ impl Group {
     pub fn reported(&mut self, member: usize, report: Report) -> Vec<Order> {
         if let Some(member) = self.members.get_mut(member) {
             if report == Report::SILENT {
-                member.held = false;
+                (member.held, member.speaks) = (false, false);
             } else if member.says == Report::SILENT && report.state == State::Fault && !report.own_fault {
                 // Somebody before us told it so: the fault is ours to end.
                 member.held = true;
@@ -121,10 +126,11 @@ impl Group {
                 member.told = None;
             }
         }
-        self.decide()
+        self.decide(member)
     }
 
-    fn decide(&mut self) -> Vec<Order> {
+    /// `first`: whoever brought it about, and so moves before the others.
+    fn decide(&mut self, first: usize) -> Vec<Order> {
         let mut orders = Vec::new();
         let target = self.right_target();
         if target != self.target {
@@ -138,7 +144,9 @@ impl Group {
             orders.push(Order::Say(Syncing { group: self.name.clone(), to }));
         }
         let faulty = self.members.iter().filter(|member| member.says.own_fault).count();
-        for (number, member) in self.members.iter_mut().enumerate() {
+        let others = (0..self.members.len()).filter(|number| *number != first);
+        for number in std::iter::once(first).chain(others) {
+            let Some(member) = self.members.get_mut(number) else { continue };
             let others_fault = faulty > usize::from(member.says.own_fault);
             if others_fault != member.held && member.says.state != State::Stopped {
                 member.held = others_fault;
@@ -164,6 +172,13 @@ impl Group {
             if !std::mem::take(&mut self.quiet) {
                 orders.push(Order::Entered(target));
             }
+        }
+        if target != State::Init {
+            let silent = self.members.iter_mut().enumerate().filter(|(_, member)| !member.speaks && member.says.state != State::Init);
+            orders.extend(silent.map(|(number, member)| {
+                member.speaks = true;
+                Order::Speak(number)
+            }));
         }
         orders
     }
@@ -204,6 +219,28 @@ mod tests {
             group.reported(number, *report);
         }
         group
+    }
+
+    #[test]
+    fn at_start_the_group_is_told_before_its_members() {
+        let mut group = Group::new("G".into(), 2);
+        assert_eq!(group.reported(1, is(State::Backup)), []);
+        assert_eq!(group.reported(0, is(State::Backup)), [Order::Entered(State::Backup), Order::Speak(0), Order::Speak(1)]);
+        assert_eq!(group.reported(1, Report::SILENT), []);
+        assert_eq!(group.reported(1, is(State::Backup)), [Order::Speak(1)], "another generation of the member");
+    }
+
+    #[test]
+    fn members_of_a_group_that_starts_unfit_hear_of_the_fault_before_they_may_speak() {
+        let mut group = Group::new("G".into(), 2);
+        group.reported(0, is(State::Backup));
+        assert_eq!(group.reported(1, FAULTY), [say(State::Fault), Order::FaultBegan(0), Order::Speak(0), Order::Speak(1)]);
+    }
+
+    #[test]
+    fn the_last_to_want_it_moves_first() {
+        let mut group = group(&[WANTS, is(State::Backup)]);
+        assert_eq!(group.reported(1, WANTS), [Order::GoMaster(1), Order::GoMaster(0)]);
     }
 
     fn say(to: State) -> Order {
@@ -317,7 +354,7 @@ mod tests {
             }),
             Order::FaultBegan(number) => (*number, |simple| simple.held = true),
             Order::FaultEnded(number) => (*number, |simple| simple.held = false),
-            Order::Say(_) | Order::Entered(_) => return None,
+            Order::Say(_) | Order::Entered(_) | Order::Speak(_) => return None,
         };
         let simple = members.get_mut(number)?;
         act(simple);

@@ -79,8 +79,9 @@ impl Assembly {
     }
 
     fn reported(&mut self, id: InstanceId, group: &str, member: &str, report: Report) {
-        let Some(entry) = self.groups.get_mut(group) else { return };
-        let Some(place) = entry.places.get(member).copied() else { return };
+        let speak = || self.shared.tell(id, InstanceMsg::Group(GroupOrder::Speak));
+        let Some(entry) = self.groups.get_mut(group) else { return speak() };
+        let Some(place) = entry.places.get(member).copied() else { return speak() };
         if let Some(slot) = entry.ids.get_mut(place) {
             *slot = Some(id);
         }
@@ -96,6 +97,7 @@ impl Assembly {
                 Order::BackOff(place) => tell(place, GroupOrder::BackOff),
                 Order::FaultBegan(place) => tell(place, GroupOrder::Fault(true)),
                 Order::FaultEnded(place) => tell(place, GroupOrder::Fault(false)),
+                Order::Speak(place) => tell(place, GroupOrder::Speak),
                 Order::Entered(state) => {
                     let subject = Subject::Group(group.to_owned());
                     let notice = Notice { subject, happened: Happened::Entered(state), priority: None };

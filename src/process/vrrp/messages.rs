@@ -286,6 +286,8 @@ pub(super) enum GroupOrder {
     Fault(bool),
     /// Another member answered a weaker advert.
     Announce,
+    /// All have begun, and the group has said so: it may tell that it has.
+    Speak,
 }
 
 pub(super) enum GroupsMsg {

@@ -70,6 +70,8 @@ pub(super) struct Living {
     held_by_group: bool,
     /// What the sync group was last told.
     reported: Option<group::Report>,
+    /// It began as a backup, and tells so once its sync group has.
+    untold: bool,
     restores: Restores,
     expected: holding::Expected,
 }
@@ -101,6 +103,7 @@ impl Part for Living {
             InstanceMsg::Group(GroupOrder::GoMaster) => self.feed(Event::GroupMaster),
             InstanceMsg::Group(GroupOrder::BackOff) => self.feed(Event::GroupBackup),
             InstanceMsg::Group(GroupOrder::Announce) => self.feed(Event::GroupAnswered),
+            InstanceMsg::Group(GroupOrder::Speak) => self.tell_beginning(),
             InstanceMsg::Group(GroupOrder::Fault(held)) => {
                 self.held_by_group = held;
                 self.world_changed();
@@ -147,6 +150,7 @@ impl Living {
             to_say: None,
             held_by_group: false,
             reported: None,
+            untold: false,
             restores: Restores::default(),
             expected: holding::Expected::default(),
             shared,

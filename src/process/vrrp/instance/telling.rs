@@ -19,7 +19,7 @@ impl Living {
     /// What it is now, when that is news to its sync group.
     pub(super) fn report_to_group(&mut self) {
         if self.settings().sync_group.is_none() {
-            return;
+            return self.tell_beginning();
         }
         let own_fault = self.machine.faults().iter().any(|fault| !matches!(fault, Fault::Group(_)));
         let report = group::Report { state: self.machine.state(), wants_master: self.machine.wants_master(), own_fault };
@@ -66,8 +66,20 @@ impl Living {
             (State::Stopped, Leaving::Deleted) => Happened::Entered(State::Fault),
             (state, _) => Happened::Entered(state),
         };
-        self.tell(happened, transition.priority);
+        // Of a group that starts in FAULT, as master or not at all, nobody ever was a backup.
+        let begins = transition.from == State::Init && transition.to == State::Backup;
+        self.untold = begins && self.settings().sync_group.is_some();
+        if !self.untold {
+            self.tell(happened, transition.priority);
+        }
         self.report();
+    }
+
+    /// What waited for the sync group to tell it first.
+    pub(super) fn tell_beginning(&mut self) {
+        if std::mem::take(&mut self.untold) {
+            self.tell(Happened::Entered(State::Backup), self.machine.priority());
+        }
     }
 
     fn notify(&self) -> Option<&Notify> {
@@ -84,7 +96,7 @@ impl Living {
         let Some(notify) = self.notify() else { return };
         let priority = self.machine.priority();
         match note {
-            Note::PriorityChanged { .. } if notify.priority_changes => {
+            Note::PriorityChanged { .. } if notify.priority_changes && !self.untold => {
                 self.tell(Happened::PriorityChanged(self.machine.state()), priority);
             }
             Note::LowerPriorityAdvert { .. } if notify.lower_priority.is_some() => self.tell(Happened::LowerPriorityHeard, priority),
