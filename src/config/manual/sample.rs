@@ -1,7 +1,9 @@
 //! A line that could stand in a configuration, for every keyword.
 
-use super::Row;
+use super::{Reader, Row};
 use crate::syntax::Shape;
+use crate::syntax::keyword::{Table, rows};
+use std::collections::HashSet;
 
 /// What a word of the argument grammar may be.
 const WORDS: &[(&str, &str)] = &[
@@ -123,8 +125,19 @@ pub(super) fn lines(row: &Row) -> Vec<String> {
             let name = if row.max > 0 { " example" } else { "" };
             vec![format!("{}{name} {{", row.name), format!("    {arguments}"), "}".to_owned()]
         }
-        Shape::Block(_) => vec![format!("{}{} {{", row.name, spaced(&arguments)), "    …".to_owned(), "}".to_owned()],
+        Shape::Block(table) => {
+            let mut block = vec![format!("{}{} {{", row.name, spaced(&arguments))];
+            block.extend(required(table).flat_map(lines).map(|line| format!("    {line}")));
+            block.extend(["    …".to_owned(), "}".to_owned()]);
+            block
+        }
     }
+}
+
+/// What a block cannot do without; of two spellings one.
+fn required(table: Table<Reader>) -> impl Iterator<Item = &'static Row> {
+    let mut told = HashSet::new();
+    rows(table).filter(move |row| row.default == "required" && told.insert(row.means))
 }
 
 /// The same within the blocks around it.
