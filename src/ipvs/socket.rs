@@ -3,7 +3,7 @@
 use super::wire::{self, Message, Messages, Mode, WireError};
 use crate::lvs::plan::Change;
 use crate::lvs::settings::{SyncDaemon, Timeouts};
-use crate::lvs::table::{Entry, Service, ServiceKey, Table};
+use crate::lvs::table::{Destination, DestinationKey, Entry, Service, ServiceKey, Table};
 use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_GENERIC};
 use std::collections::BTreeMap;
 use std::io;
@@ -52,7 +52,7 @@ pub fn explain(errno: i32) -> String {
         libc::ESRCH => "No such service".to_owned(),
         libc::EEXIST => "already exists".to_owned(),
         libc::EINVAL => "Invalid operation.  Possibly wrong module version, address not unicast, ...".to_owned(),
-        errno => io::Error::from_raw_os_error(errno).to_string(),
+        errno => nix::errno::Errno::from_raw(errno).desc().to_owned(),
     }
 }
 
@@ -128,10 +128,7 @@ impl Socket {
     }
 
     /// The destinations of a service; none when it does not exist.
-    pub fn destinations(
-        &mut self,
-        key: &ServiceKey,
-    ) -> Result<BTreeMap<(std::net::IpAddr, u16), crate::lvs::table::Destination>, IpvsError> {
+    pub fn destinations(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, Destination>, IpvsError> {
         let mut destinations = BTreeMap::new();
         self.ask(DUMP, wire::dump_destinations(key), |attributes| {
             let (place, destination) = wire::read_destination(attributes, key.family())?;
@@ -139,6 +136,16 @@ impl Socket {
             Ok(())
         })?;
         Ok(destinations)
+    }
+
+    /// The live connections of a service's destinations; none when it does not exist.
+    pub fn connections(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, u32>, IpvsError> {
+        let mut connections = BTreeMap::new();
+        self.ask(DUMP, wire::dump_destinations(key), |attributes| {
+            connections.extend([wire::read_connections(attributes, key.family())?]);
+            Ok(())
+        })?;
+        Ok(connections)
     }
 
     /// Empties the whole table.

@@ -156,7 +156,7 @@ impl Health {
             match at {
                 Some(at) => self.take_over(at, before, state, &mut notices),
                 None => {
-                    let (server, of) = (old_settings.name_of(before), old_settings.to_string());
+                    let (server, of) = (old_settings.name_of(before), old_settings.name());
                     notices.push(Notice::Gone { server: server.clone() });
                     notices.push(Notice::Server { server: server.clone(), of: of.clone(), up: false, inhibit: false });
                     notices.push(Notice::Check { server, of, up: false, changed: true, text: "=> Removing <=".to_owned() });
@@ -191,7 +191,7 @@ impl Health {
 
     /// What to say when the daemon stops.
     pub fn stop(&self) -> Vec<Notice> {
-        let of = self.settings.to_string();
+        let of = self.settings.name();
         let servers = self.settings.real_servers.iter().zip(&self.servers);
         servers
             .map(|(settings, server)| Notice::ShutDown {
@@ -219,7 +219,7 @@ impl Health {
             if quorum && (weight <= 0 || weight < bound) {
                 quorum = false;
                 notices.push(Notice::Quorum {
-                    of: self.settings.to_string(),
+                    of: self.settings.name(),
                     up: false,
                     quorum: self.settings.quorum,
                     hysteresis: self.settings.hysteresis,
@@ -267,12 +267,12 @@ impl Health {
 
     fn server_notice(&self, server: usize, up: bool) -> Option<Notice> {
         let (settings, _) = self.pair(server)?;
-        Some(Notice::Server { server: self.settings.name_of(settings), of: self.settings.to_string(), up, inhibit: settings.inhibit })
+        Some(Notice::Server { server: self.settings.name_of(settings), of: self.settings.name(), up, inhibit: settings.inhibit })
     }
 
     fn weight_notice(&self, server: usize, from: i64, to: i64) -> Option<Notice> {
         let (settings, state) = self.pair(server)?;
-        Some(Notice::Weight { server: self.settings.name_of(settings), of: self.settings.to_string(), from, to, active: state.is_up() })
+        Some(Notice::Weight { server: self.settings.name_of(settings), of: self.settings.name(), from, to, active: state.is_up() })
     }
 
     /// Gained when the live weight reaches quorum + hysteresis, lost below quorum − hysteresis or at none (keepalived.conf(5), `quorum`).
@@ -284,7 +284,7 @@ impl Health {
             return;
         }
         self.quorum = holds;
-        let of = self.settings.to_string();
+        let of = self.settings.name();
         notices.push(Notice::Quorum {
             of: of.clone(),
             up: holds,

@@ -108,6 +108,16 @@ pub enum GroupEntry {
     Mark(u32, Option<Family>),
 }
 
+impl GroupEntry {
+    /// Its family; nothing when the virtual server says.
+    pub const fn family(&self) -> Option<Family> {
+        match self {
+            Self::Range { first, .. } => Some(Family::of(first)),
+            Self::Mark(_, family) => *family,
+        }
+    }
+}
+
 /// How the kernel schedules a service.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub struct ServiceSettings {

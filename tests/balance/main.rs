@@ -11,6 +11,7 @@ mod checkers;
 mod health;
 mod house;
 mod seeds;
+mod unbroken;
 
 use common::*;
 use house::*;

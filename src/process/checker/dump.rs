@@ -100,7 +100,7 @@ fn checkers(out: &mut String, health: &Health, certificates: &HashMap<Arc<Checke
                 connection(out, &checker.target);
             }
             method_of(out, checker);
-            let id = CheckerId { service: server.to_string(), server: real.key(), place: u32::try_from(place).unwrap_or(u32::MAX) };
+            let id = CheckerId { service: server.name(), server: real.key(), place: u32::try_from(place).unwrap_or(u32::MAX) };
             if let Some(ends) = certificates.get(&id) {
                 let left = tls::days_left(clock::epoch_seconds() as i64, *ends);
                 let _ = writeln!(out, "   Certificate ends in {left} days");

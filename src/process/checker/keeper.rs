@@ -1,13 +1,18 @@
 //! Keeps the kernel's table what it should be.
 
+mod leaving;
+mod refused;
+
 use crate::ipvs::wire::Mode;
 use crate::ipvs::{IpvsError, Socket};
 use crate::lvs::plan::{Change, apply, plan};
 use crate::lvs::settings::{SyncDaemon, Timeouts};
-use crate::lvs::table::{Destination, DestinationKey, Entry, ServiceKey, Table};
+use crate::lvs::table::{DestinationKey, Entry, ServiceKey, Table};
+use leaving::Leaving;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use refused::Refused;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often others' changes are looked for.
 const AUDIT: Duration = Duration::from_secs(1);
@@ -15,6 +20,8 @@ const AUDIT: Duration = Duration::from_secs(1);
 const AUDITED: usize = 64;
 /// How often a kernel without IPVS is asked again.
 const RETRY: Duration = Duration::from_secs(5);
+/// After so many of these looks what the kernel refused is tried again.
+const LOOKS: u32 = 6;
 /// Changes between two breaths: other actors must get their turn.
 const SLICE: usize = 512;
 
@@ -29,7 +36,14 @@ pub(super) enum Msg {
         done: Option<RpcReplyPort<()>>,
     },
     /// These services are to be so; others stay as they are.
-    Put(Table),
+    Put {
+        /// What should be there.
+        part: Table,
+        /// Destinations that are down: they go at once.
+        dead: BTreeSet<(ServiceKey, DestinationKey)>,
+    },
+    /// A look at who is leaving.
+    Leave,
     /// Connection timeouts.
     Timeouts(Timeouts),
     /// Which halves of connection synchronisation run.
@@ -56,8 +70,14 @@ pub(super) struct State {
     actual: Table,
     /// Everything that we ever asked for.
     ours: BTreeSet<ServiceKey>,
-    /// Destinations that the kernel will not have (a link-local one, say): told once, not tried every second.
-    hopeless: BTreeMap<(ServiceKey, DestinationKey), Destination>,
+    /// What the kernel will not have: a link-local destination, say, or a scheduler that it lacks.
+    refused: Refused,
+    looks: u32,
+    /// Who may go when its connections are over.
+    leaving: Leaving,
+    looks_again: bool,
+    /// Who goes at once in the change that is being made.
+    dead: BTreeSet<(ServiceKey, DestinationKey)>,
     flush: bool,
     next_audited: usize,
     timeouts: Option<Timeouts>,
@@ -77,7 +97,11 @@ impl Actor for Keeper {
             desired: Table::new(),
             actual: Table::new(),
             ours: BTreeSet::new(),
-            hopeless: BTreeMap::new(),
+            refused: Refused::default(),
+            looks: 0,
+            leaving: Leaving::default(),
+            looks_again: false,
+            dead: BTreeSet::new(),
             flush: arguments.flush,
             next_audited: 0,
             timeouts: None,
@@ -91,25 +115,31 @@ impl Actor for Keeper {
         Ok(state)
     }
 
-    async fn handle(&self, _: ActorRef<Msg>, message: Msg, state: &mut State) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<Msg>, message: Msg, state: &mut State) -> Result<(), ActorProcessingErr> {
         match message {
             Msg::Replace { desired, done } => {
                 // What was ours before is known; only what is new may hold leftovers of somebody before us.
                 let unknown: BTreeSet<ServiceKey> = desired.keys().filter(|key| !state.ours.contains(*key)).copied().collect();
                 state.ours.extend(&unknown);
                 state.desired = desired;
-                state.hopeless.clear();
+                state.refused.forget();
                 state.learn(&unknown);
                 state.converge(None).await;
                 if let Some(done) = done {
                     let _ = done.send(());
                 }
             }
-            Msg::Put(part) => {
+            Msg::Put { part, dead } => {
                 let keys: Vec<ServiceKey> = part.keys().copied().collect();
                 state.ours.extend(&keys);
                 state.desired.extend(part);
+                state.dead = dead;
                 state.converge(Some(keys)).await;
+                state.dead.clear();
+            }
+            Msg::Leave => {
+                state.looks_again = false;
+                state.leave();
             }
             Msg::Timeouts(timeouts) => {
                 state.timeouts = Some(timeouts);
@@ -130,11 +160,15 @@ impl Actor for Keeper {
                         state.converge(None).await;
                     }
                 }
+                state.try_again().await;
             }
             Msg::Clear(whole, done) => {
                 state.clear(whole).await;
                 let _ = done.send(());
             }
+        }
+        if !state.leaving.is_empty() && !std::mem::replace(&mut state.looks_again, true) {
+            myself.send_after(leaving::LOOK, || Msg::Leave);
         }
         Ok(())
     }
@@ -211,49 +245,62 @@ impl State {
                 plan(&part(&self.desired), &part(&self.actual), &self.ours)
             }
         };
-        self.carry_out(&changes).await;
+        self.carry_out(changes).await;
     }
 
-    async fn carry_out(&mut self, changes: &[Change]) {
-        let changes: Vec<Change> = changes.iter().filter(|change| !self.is_hopeless(change)).cloned().collect();
+    async fn carry_out(&mut self, mut changes: Vec<Change>) {
+        changes.retain(|change| !self.refused.holds(change));
+        let changes = self.leaving.instead(Instant::now(), changes, &self.actual, &self.dead);
+        if !changes.is_empty() {
+            tracing::debug!("IPVS: {} changes of the table", changes.len());
+        }
         for slice in changes.chunks(SLICE) {
-            let Some(refused) = self.attempt(|socket| socket.apply(slice)) else { return };
-            for (at, change) in slice.iter().enumerate() {
-                match refused.iter().find(|(place, _)| *place == at) {
-                    None => apply(&mut self.actual, change),
-                    Some((_, errno)) => self.refused(change, *errno),
-                }
+            if !self.make(slice) {
+                return;
             }
             tokio::task::yield_now().await;
         }
     }
 
-    /// The kernel would not: either our picture of it is old, which the next look mends, or the order makes no sense.
-    fn refused(&mut self, change: &Change, errno: i32) {
-        let text = crate::ipvs::explain(errno);
-        match change {
-            Change::AddService(key, _) | Change::EditService(key, _) | Change::RemoveService(key) => {
-                tracing::error!("IPVS error: {text} ({key})");
-            }
-            Change::AddDestination(key, (address, port), _)
-            | Change::EditDestination(key, (address, port), _)
-            | Change::RemoveDestination(key, (address, port)) => {
-                tracing::error!("IPVS error: {text} ({key} -> {address}:{port})");
-                if let (Change::AddDestination(_, place, what), libc::EINVAL) = (change, errno) {
-                    self.hopeless.insert((*key, *place), *what);
+    /// Some changes at once; whether the kernel could be asked.
+    fn make(&mut self, changes: &[Change]) -> bool {
+        let Some(refused) = self.attempt(|socket| socket.apply(changes)) else { return false };
+        for (at, change) in changes.iter().enumerate() {
+            match refused.iter().find(|(place, _)| *place == at) {
+                None => apply(&mut self.actual, change),
+                Some((_, errno)) => {
+                    if let Some(told) = self.refused.note(change, *errno) {
+                        tracing::error!("{told}");
+                    }
                 }
             }
         }
+        true
     }
 
-    fn is_hopeless(&self, change: &Change) -> bool {
-        match change {
-            Change::AddDestination(key, place, what) => self.hopeless.get(&(*key, *place)) == Some(what),
-            Change::AddService(..)
-            | Change::EditService(..)
-            | Change::RemoveService(_)
-            | Change::EditDestination(..)
-            | Change::RemoveDestination(..) => false,
+    /// Takes those out whose last connections are over.
+    fn leave(&mut self) {
+        for service in self.leaving.services() {
+            let Some(active) = self.attempt(|socket| socket.connections(&service)) else { return };
+            let wanted = |key: &DestinationKey| self.desired.get(&service).is_some_and(|entry| entry.destinations.contains_key(key));
+            let changes = self.leaving.go(Instant::now(), service, &active, wanted);
+            self.make(&changes);
+        }
+    }
+
+    /// What was refused may be had by now.
+    async fn try_again(&mut self) {
+        self.looks = (self.looks + 1) % LOOKS;
+        if self.looks != 0 {
+            return;
+        }
+        let services = self.refused.try_again();
+        if services.is_empty() {
+            return;
+        }
+        self.converge(Some(services)).await;
+        for change in self.refused.accepted() {
+            tracing::info!("IPVS: {} is accepted now", change.service());
         }
     }
 
@@ -284,11 +331,11 @@ impl State {
         }
         let part = |table: &Table| suspects.iter().filter_map(|key| Some((*key, table.get(key)?.clone()))).collect::<Table>();
         let mut repairs = plan(&part(&self.desired), &part(&self.actual), &BTreeSet::new());
-        repairs.retain(|change| !self.is_hopeless(change));
+        repairs.retain(|change| !self.refused.holds(change) && !self.leaving.holds(change));
         for change in &repairs {
             tracing::warn!("IPVS: somebody else changed the table: {}", describe(change));
         }
-        self.carry_out(&repairs).await;
+        self.carry_out(repairs).await;
     }
 
     fn settings(&mut self) {

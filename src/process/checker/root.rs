@@ -9,10 +9,12 @@ use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::wire::Mode;
 use crate::lvs::health::Health;
+use crate::lvs::name::ServiceName;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{ServiceKey, Table, desired, keys};
+use crate::lvs::table::{ServiceKey, Table, dead, desired, keys};
 use crate::probe::Trust;
+use crate::process::carried::Carried;
 use crate::process::rooted::Heard;
 use crate::sys::tuning;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
@@ -76,7 +78,7 @@ pub(super) struct State {
     balancer: Balancer,
     health: Vec<Health>,
     /// Place in `health` by name.
-    places: HashMap<String, usize>,
+    places: HashMap<ServiceName, usize>,
     /// What checkers said, for restarts; the rest is as configured.
     said: HashMap<Arc<CheckerId>, bool>,
     /// Ends of certificates, for the dump.
@@ -196,7 +198,7 @@ impl State {
     }
 
     fn index(&mut self) {
-        self.places = self.health.iter().enumerate().map(|(at, health)| (health.settings().to_string(), at)).collect();
+        self.places = self.health.iter().enumerate().map(|(at, health)| (health.settings().name(), at)).collect();
     }
 
     /// Starts an actor and tells it all that it must know.
@@ -243,7 +245,7 @@ impl State {
     fn watches(&self) -> Vec<Watch> {
         let mut watches = Vec::new();
         for server in &self.balancer.servers {
-            let service = server.to_string();
+            let service = server.name();
             let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server) } else { Arc::new([]) };
             for real in &server.real_servers {
                 let name: Arc<str> = server.name_of(real).into();
@@ -273,7 +275,7 @@ impl State {
         let (failed, was_up) = (health.is_failing(real, place), health.is_up(real));
         let mut notices = health.checker_changed(real, place, up);
         if !notices.is_empty() {
-            tell(KEEPER, keeper::Msg::Put(desired(health)));
+            put(health);
         }
         if failed == up {
             notices.extend(for_mail(health, (real, place), was_up, up, failure));
@@ -289,7 +291,7 @@ impl State {
         let configured = health.settings().real_servers.get(real).map_or(0, |real| i64::from(real.weight));
         let notices = health.weight_changed(real, place, weight.map_or(0, |weight| weight - configured));
         if !notices.is_empty() {
-            tell(KEEPER, keeper::Msg::Put(desired(health)));
+            put(health);
         }
         self.say(&notices);
     }
@@ -318,7 +320,7 @@ impl State {
                 }
             }
             if !changed.is_empty() {
-                tell(KEEPER, keeper::Msg::Put(desired(health)));
+                put(health);
             }
             notices.append(&mut changed);
         }
@@ -340,14 +342,14 @@ impl State {
     fn reload(&mut self, mut balancer: Balancer) {
         tracing::info!("Reinitializing ipvs");
         balancer.share_with(&self.balancer);
-        let mut old: HashMap<String, Health> =
-            std::mem::take(&mut self.health).into_iter().map(|health| (health.settings().to_string(), health)).collect();
-        let mut said = HashMap::new();
+        let mut old: HashMap<ServiceName, Health> =
+            std::mem::take(&mut self.health).into_iter().map(|health| (health.settings().name(), health)).collect();
+        let carried = Carried::between(&self.balancer, &balancer);
+        let said = self.said.drain().filter_map(|(id, up)| Some((Arc::new(carried.place(&id)?), up)));
+        self.said = said.collect();
         for server in &balancer.servers {
-            let name = server.to_string();
-            match old.remove(&name) {
+            match old.remove(&server.name()) {
                 Some(mut health) => {
-                    self.carry_over(&mut said, &name, health.settings(), server);
                     if health.settings() != server {
                         self.say(&health.reloaded(server.clone()));
                     }
@@ -363,7 +365,6 @@ impl State {
         for health in old.values() {
             log(&health.stop());
         }
-        self.said = said;
         if balancer.tls_files != self.balancer.tls_files || balancer.tls.warn_days != self.balancer.tls.warn_days {
             self.trust = trust(&balancer);
             tell(PROBER, prober::Msg::Trust(self.trust.clone(), balancer.tls.warn_days));
@@ -380,24 +381,6 @@ impl State {
             self.synchronise();
         }
         tell(PROBER, prober::Msg::Replace(self.watches()));
-    }
-
-    /// What was said of checkers that go on, under their new places.
-    fn carry_over(&self, said: &mut HashMap<Arc<CheckerId>, bool>, name: &str, old: &VirtualServer, new: &VirtualServer) {
-        if self.said.is_empty() {
-            return;
-        }
-        for real in &new.real_servers {
-            let Some(before) = old.real_servers.iter().find(|other| other.key() == real.key()) else { continue };
-            for (place, checker) in (0u32..).zip(&real.checkers) {
-                let same = before.checkers.iter().position(|other| other.kind == checker.kind && other.target == checker.target);
-                let Some(was) = same.and_then(|at| u32::try_from(at).ok()) else { continue };
-                let id = |place| CheckerId { service: name.to_owned(), server: real.key(), place };
-                if let Some(up) = self.said.get(&id(was)) {
-                    said.insert(Arc::new(id(place)), *up);
-                }
-            }
-        }
     }
 
     /// The sync daemon follows its VRRP instance; without one both halves run.
@@ -446,6 +429,11 @@ impl State {
     }
 }
 
+/// The services of a virtual server are to be what its health says.
+fn put(health: &Health) {
+    tell(KEEPER, keeper::Msg::Put { part: desired(health), dead: dead(health) });
+}
+
 /// When Keeper and Prober are done with a configuration.
 fn give_back_soon(myself: &ActorRef<RootMsg>) {
     myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
@@ -467,7 +455,7 @@ fn for_mail(health: &Health, (real, place): (usize, usize), was_up: bool, up: bo
     let now = health.is_up(real);
     Some(Notice::Check {
         server: health.settings().name_of(server),
-        of: health.settings().to_string(),
+        of: health.settings().name(),
         up: now,
         changed: was_up != now,
         text: check::mail::body(checker, up, failure),

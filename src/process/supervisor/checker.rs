@@ -8,6 +8,7 @@ use crate::check::Kind;
 use crate::check::tls::Files;
 use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
 use crate::lvs::settings::Balancer;
+use crate::process::carried::Carried;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
 use crate::sys::pidfile::PidFile;
@@ -221,6 +222,7 @@ impl State {
     pub(super) fn reload_checker(&mut self, myself: &ActorRef<Msg>) {
         let wanted = self.wants_checker();
         let balancer = self.balancer();
+        self.memory.carry_checkers(&Carried::between(&self.checker.told, &balancer));
         let Some(child) = &self.checker.child else {
             if wanted {
                 let _ = myself.cast(Msg::StartChecker);
@@ -235,7 +237,6 @@ impl State {
             self.checker.retires = true;
             self.checker.post(ToChecker::Retire);
         } else if self.checker.told != balancer {
-            self.memory.forget_checkers();
             self.checker.told = balancer.clone();
             self.checker.post(ToChecker::Reload(Box::new(balancer)));
         }

@@ -2,6 +2,8 @@
 
 pub(crate) mod checker;
 pub(crate) mod finish;
+pub(crate) mod group;
+pub(crate) mod method;
 pub(crate) mod server;
 pub(crate) mod times;
 

@@ -26,7 +26,7 @@ pub(super) struct Job {
 
 impl Job {
     fn about(&self) -> About<'_> {
-        About { checker: &self.watch.checker, server: &self.watch.server, of: &self.watch.id.service }
+        About { checker: &self.watch.checker, server: &self.watch.server, of: self.watch.id.service.as_str() }
     }
 
     /// Logs, and answers whether it is up when that changed.
