@@ -117,7 +117,8 @@ impl Schedule {
         }
         self.due = Some(self.next(now, timing.delay_loop));
         if !self.up {
-            return Change::None;
+            // One that began down (`alpha`) is told of all the same when its first check fails.
+            return if first { Change::WentDown { retries: 0 } } else { Change::None };
         }
         self.up = false;
         let retries = if first { 0 } else { self.failures };
@@ -194,6 +195,7 @@ mod tests {
     fn alpha_is_down_until_the_first_success() {
         let mut schedule = Schedule::start(T0, &timing(1), true, 0.0);
         assert!(!schedule.is_up());
+        assert_eq!(schedule.ended(T0, &timing(1), false), Change::WentDown { retries: 0 }, "told once");
         assert_eq!(schedule.ended(T0, &timing(1), false), Change::None);
         assert_eq!(schedule.ended(T0, &timing(1), true), Change::CameUp);
     }

@@ -1,6 +1,6 @@
 //! The socket: requests in batches, one acknowledgement a batch. The kernel works on a request inside `sendmsg`, so nothing here waits.
 
-use super::wire::{self, Message, Messages, Mode, WireError};
+use super::wire::{self, Connections, Message, Messages, Mode, WireError};
 use crate::lvs::plan::Change;
 use crate::lvs::settings::{SyncDaemon, Timeouts};
 use crate::lvs::table::{Destination, DestinationKey, Entry, Service, ServiceKey, Table};
@@ -138,8 +138,8 @@ impl Socket {
         Ok(destinations)
     }
 
-    /// The live connections of a service's destinations; none when it does not exist.
-    pub fn connections(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, u32>, IpvsError> {
+    /// The connections of a service's destinations; none when it does not exist.
+    pub fn connections(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, Connections>, IpvsError> {
         let mut connections = BTreeMap::new();
         self.ask(DUMP, wire::dump_destinations(key), |attributes| {
             connections.extend([wire::read_connections(attributes, key.family())?]);

@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-pub use read::{Message, Messages, family_id, read_connections, read_destination, read_service};
+pub use read::{Connections, Message, Messages, family_id, read_connections, read_destination, read_service};
 pub use write::{Mode, change, dump_destinations, dump_services, flush, resolve_family, set_timeouts, start_daemon, stop_daemon};
 
 use thiserror::Error;
@@ -71,6 +71,7 @@ mod dest {
     pub(super) const U_THRESH: u16 = 5;
     pub(super) const L_THRESH: u16 = 6;
     pub(super) const ACTIVE_CONNS: u16 = 7;
+    pub(super) const INACT_CONNS: u16 = 8;
     pub(super) const ADDR_FAMILY: u16 = 11;
     pub(super) const TUN_TYPE: u16 = 13;
     pub(super) const TUN_PORT: u16 = 14;

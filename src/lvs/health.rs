@@ -1,7 +1,7 @@
 //! From checkers' results to what a virtual server's table should hold: live servers, quorum with hysteresis, the sorry server.
 
 use super::notice::Notice;
-use super::settings::{RealServer, VirtualServer};
+use super::settings::{RealServer, SorryServer, VirtualServer};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -109,6 +109,21 @@ impl Health {
         notices
     }
 
+    /// What the start is worth telling, beside the log: that the quorum is down only when somebody else serves instead; with
+    /// `rs_init_notifies` every server that is up.
+    pub fn start_told(&self, started: &[Notice], servers: bool) -> Vec<Notice> {
+        let up = (0..self.servers.len()).filter(|server| servers && self.is_up(*server));
+        let mut notices: Vec<Notice> = up.filter_map(|server| self.server_notice(server, true)).collect();
+        let silent = |notice: &Notice| matches!(notice, Notice::Quorum { up: false, .. }) && self.settings.sorry.is_none();
+        notices.extend(started.iter().filter(|notice| !silent(notice)).cloned());
+        notices
+    }
+
+    /// The first check of a checker that began down failed: the server's state is told, for the first time.
+    pub fn found_down(&self, server: usize) -> Option<Notice> {
+        self.server_notice(server, false)
+    }
+
     /// A checker's word changed; before the start it only says where things stand.
     pub fn checker_changed(&mut self, server: usize, checker: usize, up: bool) -> Vec<Notice> {
         let mut notices = Vec::new();
@@ -147,7 +162,7 @@ impl Health {
     /// The settings after a reload: servers that are in both keep their state, matched by address and port; their checkers by what they are.
     pub fn reloaded(&mut self, settings: Arc<VirtualServer>) -> Vec<Notice> {
         let mut notices = Vec::new();
-        let old_settings = std::mem::replace(&mut self.settings, settings);
+        let (held, old_settings) = (self.quorum, std::mem::replace(&mut self.settings, settings));
         let fresh = Self::new(self.settings.clone()).servers;
         let old = std::mem::replace(&mut self.servers, fresh);
         let pairs: Vec<(&RealServer, Server)> = old_settings.real_servers.iter().zip(old).collect();
@@ -164,6 +179,18 @@ impl Health {
             }
         }
         self.weigh(&mut notices);
+        let (before, now) = (&old_settings.sorry, &self.settings.sorry);
+        if before != now && !self.quorum && held == self.quorum {
+            let of = self.settings.name();
+            let serves = |sorry: &SorryServer, up| Notice::Sorry {
+                server: self.settings.name_of_sorry(sorry),
+                of: of.clone(),
+                up,
+                inhibit: sorry.inhibit,
+            };
+            notices.extend(before.iter().map(|sorry| serves(sorry, false)));
+            notices.extend(now.iter().map(|sorry| serves(sorry, true)));
+        }
         notices
     }
 
@@ -200,6 +227,19 @@ impl Health {
                 inhibited: settings.inhibit && !server.is_up(),
             })
             .collect()
+    }
+
+    /// What to say when a reload takes the virtual server away: what is logged and told, and what is told alone.
+    pub fn removed(&self) -> (Vec<Notice>, Option<Notice>) {
+        let of = self.settings.name();
+        let mut notices = vec![Notice::Removed { of: of.clone() }];
+        for (settings, _) in self.settings.real_servers.iter().zip(&self.servers).filter(|(_, server)| server.is_up()) {
+            let server = self.settings.name_of(settings);
+            notices.push(Notice::Server { server: server.clone(), of: of.clone(), up: false, inhibit: false });
+            notices.push(Notice::Check { server, of: of.clone(), up: false, changed: true, text: "=> Removing <=".to_owned() });
+        }
+        let (quorum, hysteresis) = (self.settings.quorum, self.settings.hysteresis);
+        (notices, self.quorum.then_some(Notice::Quorum { of, up: false, quorum, hysteresis, weight: 0, start: false }))
     }
 
     /// `omega`: what goes down because the daemon stops, in order; to be told, not logged.

@@ -86,6 +86,11 @@ pub enum Notice {
         /// It was there with weight 0.
         inhibited: bool,
     },
+    /// A reload took a virtual server away.
+    Removed {
+        /// Its name.
+        of: ServiceName,
+    },
     /// A reload took a real server away.
     Gone {
         /// Its name.
@@ -137,6 +142,7 @@ impl fmt::Display for Notice {
             Self::ShutDown { server, of, inhibited } => {
                 write!(f, "Shutting down {}service {server} from VS {of}", if *inhibited { "(inhibited) " } else { "" })
             }
+            Self::Removed { of } => write!(f, "Removing Virtual Server {of}"),
             Self::Gone { server } => write!(f, "service {server} no longer exist"),
         }
     }
@@ -154,6 +160,7 @@ impl Notice {
             | Self::Sorry { .. }
             | Self::Pool { .. }
             | Self::ShutDown { .. }
+            | Self::Removed { .. }
             | Self::Gone { .. } => None,
         }
     }

@@ -47,7 +47,12 @@ impl Balanced {
                 let server = self.servers.get(of)?;
                 (subject(None, of), &server.quorum_up, &server.quorum_down, server.smtp_alert, *up)
             }
-            Notice::Weight { .. } | Notice::Sorry { .. } | Notice::Pool { .. } | Notice::ShutDown { .. } | Notice::Gone { .. } => {
+            Notice::Weight { .. }
+            | Notice::Sorry { .. }
+            | Notice::Pool { .. }
+            | Notice::ShutDown { .. }
+            | Notice::Removed { .. }
+            | Notice::Gone { .. } => {
                 return None;
             }
         };
@@ -86,7 +91,12 @@ pub fn letter(notice: &Notice, only_changes: bool) -> Option<Letter> {
         }
         // Its checkers' own words are in the mails about it.
         Notice::Server { .. } => None,
-        Notice::Weight { .. } | Notice::Sorry { .. } | Notice::Pool { .. } | Notice::ShutDown { .. } | Notice::Gone { .. } => None,
+        Notice::Weight { .. }
+        | Notice::Sorry { .. }
+        | Notice::Pool { .. }
+        | Notice::ShutDown { .. }
+        | Notice::Removed { .. }
+        | Notice::Gone { .. } => None,
     }
 }
 

@@ -147,15 +147,6 @@ pub(super) struct Customer {
 impl Customer {
     /// Asks every 10 ms from now on.
     pub(super) fn start(house: &House<'_>, to: impl Into<SocketAddr>) -> Self {
-        Self::asks(house, to, millis(10))
-    }
-
-    /// Asks again as soon as there is an answer.
-    pub(super) fn eager(house: &House<'_>, to: impl Into<SocketAddr>) -> Self {
-        Self::asks(house, to, Duration::ZERO)
-    }
-
-    fn asks(house: &House<'_>, to: impl Into<SocketAddr>, pause: Duration) -> Self {
         let (client, to) = (Arc::clone(house.host("client")), to.into());
         let (over, log) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
         let (flag, book) = (over.clone(), log.clone());
@@ -163,7 +154,7 @@ impl Customer {
             while !flag.load(Ordering::Relaxed) {
                 let answer = ask(&client, to, secs(20)).map_err(|error| error.to_string());
                 book.lock().unwrap().push(answer);
-                std::thread::sleep(pause);
+                std::thread::sleep(millis(10));
             }
         });
         Self { over, log, thread: Some(thread) }

@@ -183,10 +183,20 @@ pub fn read_destination(attributes: &[u8], service_family: Family) -> Result<(De
     Ok((key, destination))
 }
 
-/// How many connections of that destination are live.
-pub fn read_connections(attributes: &[u8], service_family: Family) -> Result<(DestinationKey, u32), WireError> {
+/// How many connections a destination has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Connections {
+    /// Established ones.
+    pub active: u32,
+    /// The rest: beginning, ending, or over and still remembered.
+    pub inactive: u32,
+}
+
+/// The connections of a destination of a dump.
+pub fn read_connections(attributes: &[u8], service_family: Family) -> Result<(DestinationKey, Connections), WireError> {
     let nest = need(attributes, top::DEST)?;
-    Ok((destination_key(nest, service_family)?, number(nest, dest::ACTIVE_CONNS)?))
+    let connections = Connections { active: number(nest, dest::ACTIVE_CONNS)?, inactive: number(nest, dest::INACT_CONNS)? };
+    Ok((destination_key(nest, service_family)?, connections))
 }
 
 fn destination_key(nest: &[u8], service_family: Family) -> Result<DestinationKey, WireError> {

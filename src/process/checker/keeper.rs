@@ -281,9 +281,9 @@ impl State {
     /// Takes those out whose last connections are over.
     fn leave(&mut self) {
         for service in self.leaving.services() {
-            let Some(active) = self.attempt(|socket| socket.connections(&service)) else { return };
+            let Some(connections) = self.attempt(|socket| socket.connections(&service)) else { return };
             let wanted = |key: &DestinationKey| self.desired.get(&service).is_some_and(|entry| entry.destinations.contains_key(key));
-            let changes = self.leaving.go(Instant::now(), service, &active, wanted);
+            let changes = self.leaving.go(Instant::now(), service, &connections, wanted);
             self.make(&changes);
         }
     }

@@ -144,10 +144,10 @@ impl Actor for Root {
 impl State {
     async fn obey(&mut self, myself: &ActorRef<RootMsg>, message: ToChecker) -> Result<(), ActorProcessingErr> {
         match message {
-            ToChecker::Configure { balancer, resume, replaces: _, keep_table } => {
+            ToChecker::Configure { balancer, resume, replaces, keep_table } => {
                 self.keep_table = keep_table;
                 self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
-                self.configure(myself, *balancer).await;
+                self.configure(myself, *balancer, replaces).await;
                 give_back_soon(myself);
                 self.outbox.post(&FromChecker::Running);
             }
@@ -177,7 +177,7 @@ impl State {
         Ok(())
     }
 
-    async fn configure(&mut self, myself: &ActorRef<RootMsg>, balancer: Balancer) {
+    async fn configure(&mut self, myself: &ActorRef<RootMsg>, balancer: Balancer, replaces: bool) {
         tracing::info!("Initializing ipvs");
         self.balancer = balancer;
         self.trust = trust(&self.balancer);
@@ -190,8 +190,14 @@ impl State {
                 health.checker_changed(real, place, *up);
             }
         }
-        let notices: Vec<Notice> = self.health.iter_mut().flat_map(Health::start).collect();
-        self.say(&notices);
+        let servers = self.balancer.init_notifies && !replaces;
+        let mut told = Vec::new();
+        for health in &mut self.health {
+            let notices = health.start();
+            log(&notices);
+            told.extend(health.start_told(&notices, servers));
+        }
+        self.post(&told);
         self.configured = true;
         self.start(myself, KEEPER).await;
         self.start(myself, PROBER).await;
@@ -280,7 +286,9 @@ impl State {
         if failed == up {
             notices.extend(for_mail(health, (real, place), was_up, up, failure));
         }
+        let first = health.found_down(real).filter(|_| failed && !up);
         self.say(&notices);
+        self.post(first.as_slice());
         self.outbox.post(&FromChecker::Checked { checker: CheckerId::clone(&id), up });
         self.said.insert(id, up);
     }
@@ -357,13 +365,17 @@ impl State {
                 }
                 None => {
                     let mut health = Health::new(server.clone());
-                    self.say(&health.start());
+                    let notices = health.start();
+                    log(&notices);
+                    self.post(&health.start_told(&notices, false));
                     self.health.push(health);
                 }
             }
         }
         for health in old.values() {
-            log(&health.stop());
+            let (notices, quorum) = health.removed();
+            self.say(&notices);
+            self.post(quorum.as_slice());
         }
         if balancer.tls_files != self.balancer.tls_files || balancer.tls.warn_days != self.balancer.tls.warn_days {
             self.trust = trust(&balancer);
@@ -475,7 +487,7 @@ fn log(notices: &[Notice]) {
             Notice::ShutDown { .. } => tracing::debug!("{notice}"),
             Notice::Check { .. } => {}
             Notice::Server { .. } | Notice::Weight { .. } | Notice::Quorum { .. } | Notice::Sorry { .. } => tracing::info!("{notice}"),
-            Notice::Pool { .. } | Notice::Gone { .. } => tracing::info!("{notice}"),
+            Notice::Pool { .. } | Notice::Removed { .. } | Notice::Gone { .. } => tracing::info!("{notice}"),
         }
     }
 }

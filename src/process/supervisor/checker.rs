@@ -231,6 +231,8 @@ impl State {
         };
         if !wanted {
             self.checker.retires = true;
+            // What goes is told of as what a reload takes away.
+            self.checker.post(ToChecker::Reload(Box::default()));
             self.checker.post(ToChecker::Stop);
         } else if child.role == RoleName::Checker && role(&self.config.lvs) == RoleName::CheckerRaw {
             tracing::info!("the new checks need other capabilities: the checker child is replaced");

@@ -44,6 +44,7 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
         servers,
         flush: lvs.flush,
         flush_on_stop: lvs.flush_on_stop,
+        init_notifies: lvs.init_notifies,
         timeouts: lvs.timeouts.take(),
         sync: lvs.sync.take(),
         tls: std::mem::take(&mut lvs.tls),
