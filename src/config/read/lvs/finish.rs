@@ -85,8 +85,8 @@ fn virtual_server(reader: &mut Reader, mut draft: Draft) -> Option<VirtualServer
     }
     server.service = service(reader, &draft, &server);
     server.alpha = draft.alpha;
-    server.quorum_up = draft.quorum_up.take().map(Box::new);
-    server.quorum_down = draft.quorum_down.take().map(Box::new);
+    server.quorum_up = draft.quorum_up.take();
+    server.quorum_down = draft.quorum_down.take();
     server.smtp_alert = mails(reader, draft.smtp_alert, false);
     server.ha_suspend = draft.ha_suspend;
     server.omega = draft.omega;
@@ -198,8 +198,8 @@ fn real_server(reader: &mut Reader, draft: &Draft, server: &VirtualServer, real:
         lower: real.lower,
         inhibit: real.inhibit.unwrap_or(draft.inhibit),
         smtp_alert: mails(reader, real.smtp_alert.or(draft.smtp_alert), true),
-        notify_up: real.notify_up.map(Box::new),
-        notify_down: real.notify_down.map(Box::new),
+        notify_up: real.notify_up,
+        notify_down: real.notify_down,
         checkers,
         ..RealServer::new(address, port)
     })
