@@ -1,7 +1,7 @@
 //! The validated configuration: right by type, defaults filled in.
 
 use crate::lvs::settings::Balancer;
-use crate::types::{Command, ScriptUser, Version};
+use crate::types::{Command, Firewall, ScriptUser, Version};
 use crate::vrrp::settings::{Announce, GroupSettings, Settings, VirtualAddress};
 use crate::vrrp::trackers::file::FileCheck;
 use crate::vrrp::trackers::link::LinkSettings;
@@ -57,7 +57,7 @@ pub struct VrrpConfig {
 pub struct VrrpGlobal {
     /// `vrrp_startup_delay`, `vrrp_delay_after_boot`: the larger remaining one.
     pub startup_delay: Duration,
-    /// `nftables [TABLE]`, `nftables_priority`, `nftables_counters`, `nftables_ifindex`.
+    /// Shuts addresses of a non-accepting master (`vrrp_strict`, `no_accept`): `nftables [TABLE]`, `nftables_priority`, `nftables_counters`, `nftables_ifindex`.
     pub firewall: Firewall,
     /// `dynamic_interfaces`.
     pub dynamic_interfaces: bool,
@@ -73,23 +73,6 @@ pub struct VrrpGlobal {
     /// `interface_up_down_delays`, `linkbeat_*`.
     #[serde(default)]
     pub links: LinkSettings,
-}
-
-/// How the address of a non-accepting master is shut (`vrrp_strict`, `no_accept`).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Firewall {
-    /// Table name, `keepalived`.
-    pub table: String,
-    /// Chain priority, -1.
-    pub priority: i32,
-    /// Counters in the rules.
-    pub counters: bool,
-}
-
-impl Default for Firewall {
-    fn default() -> Self {
-        Self { table: "keepalived".to_owned(), priority: -1, counters: false }
-    }
 }
 
 /// `global_defs` and the root keywords, defaults filled in.

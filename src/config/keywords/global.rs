@@ -226,9 +226,15 @@ pub(super) const GLOBAL: &[Row] = &[
         .act(read::nftables_priority),
     K::flag("nftables_ifindex", "interface by index, not by name").act(read::nothing_to_do),
     K::flag("nftables_counters", "count in the rules").act(read::nftables_counters),
-    K::values("nftables_ipvs", "[TABLE]", 0, 1, "nftables table of IPVS").once().default("keepalived_ipvs"),
-    K::value("nftables_ipvs_priority", "NUMBER", "priority of its chains").range("-2147483648..2147483647").default("-1"),
-    K::value("nftables_ipvs_start_fwmark", "NUMBER", "first firewall mark").range("1..4294967295").default("1000"),
+    K::values("nftables_ipvs", "[TABLE]", 0, 1, "nftables table of IPVS").once().default("keepalived_ipvs").act(lvs::nftables_ipvs),
+    K::value("nftables_ipvs_priority", "NUMBER", "priority of its chains")
+        .range("-2147483648..2147483647")
+        .default("-1")
+        .act(lvs::nftables_ipvs_priority),
+    K::value("nftables_ipvs_start_fwmark", "NUMBER", "first firewall mark")
+        .range("1..4294967295")
+        .default("1000")
+        .act(lvs::nftables_ipvs_start_fwmark),
     // scheduling
     K::value("vrrp_priority", "-20..19", "nice value of the VRRP process").default("0").lenient().act(daemon::nice),
     K::value("checker_priority", "-20..19", "nice value of the checker process").default("0").lenient(),
