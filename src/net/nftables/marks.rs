@@ -58,10 +58,8 @@ impl Marker {
                 continue;
             }
             if now.is_empty() {
-                match self.talk.remove_table(family, &self.settings) {
-                    // Where there never was one of ours there need not be nf_tables either.
-                    Err(_) if self.done.is_none() => {}
-                    result => result?,
+                if self.talk.has_table(family, &self.settings)? {
+                    self.talk.remove_table(family, &self.settings)?;
                 }
             } else {
                 self.make(family, &now)?;

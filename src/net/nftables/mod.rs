@@ -70,6 +70,16 @@ impl Talk {
         Batch::new(family, settings, self.sequence)
     }
 
+    /// Whether the kernel has a table of this name. A transaction that finds nothing to delete would do as well, but waits for
+    /// a grace period of the kernel (10 ms and more), and that at every start. A kernel without nf_tables has none.
+    fn has_table(&mut self, family: Family, settings: &Firewall) -> Result<bool, NftError> {
+        match self.commit(codec::question(family, settings, self.sequence), "look for the table") {
+            Ok(()) => Ok(true),
+            Err(error) if error.is(libc::EPERM) => Err(error),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Removes a family's table with all that is in it; none is fine.
     fn remove_table(&mut self, family: Family, settings: &Firewall) -> Result<(), NftError> {
         let mut batch = self.begin(family, settings);
@@ -80,7 +90,7 @@ impl Talk {
         }
     }
 
-    /// Sends a transaction; the kernel does all of it or nothing, inside the call.
+    /// Sends a transaction (or a question); the kernel does all of it or nothing, inside the call.
     fn commit(&mut self, (bytes, last): (Vec<u8>, u32), what: &'static str) -> Result<(), NftError> {
         // The end mark has a number too.
         self.sequence = last.wrapping_add(2);

@@ -46,13 +46,13 @@ pub struct Nft {
 impl Nft {
     /// Opens, and removes tables that an earlier life left behind.
     pub fn open(settings: &Firewall) -> Result<Self, NftError> {
-        let table = |family| Table { family, made: true, shut: BTreeSet::new() };
+        let table = |family| Table { family, made: false, shut: BTreeSet::new() };
         let mut nft = Self { talk: Talk::open()?, settings: settings.clone(), tables: [table(Family::V4), table(Family::V6)] };
-        match nft.remove_tables() {
-            // No nf_tables, no leftovers; whoever needs it will hear of it.
-            Err(error) if !error.is(libc::EPERM) => nft.tables.iter_mut().for_each(|table| table.made = false),
-            result => result?,
+        // No nf_tables, no leftovers: whoever needs it will hear of it.
+        for table in &mut nft.tables {
+            table.made = nft.talk.has_table(table.family, settings)?;
         }
+        nft.remove_tables()?;
         Ok(nft)
     }
 
