@@ -118,6 +118,8 @@ pub enum FromVrrp {
     },
     /// I am.
     Pong(u64),
+    /// Unasked, a while after the last time: I am, an advert woke me.
+    Alive,
     /// An instance changed state, or what a successor must know of it changed.
     Changed {
         /// Instance name.

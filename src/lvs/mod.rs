@@ -2,6 +2,7 @@
 
 pub mod changes;
 pub mod health;
+pub mod marks;
 pub mod name;
 pub mod notice;
 pub mod plan;

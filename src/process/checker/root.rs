@@ -4,16 +4,17 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{self, Checker, Failure, Kind, words};
+use crate::check::{self, Checker, Failure, Kind, file, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::Way;
 use crate::ipvs::wire::Mode;
 use crate::lvs::changes::{Changes, Origin};
 use crate::lvs::health::Health;
+use crate::lvs::marks::marked;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{ServiceKey, Table, desired, keys};
+use crate::lvs::table::{ServiceKey, Table, addresses, desired, keys};
 use crate::probe::Trust;
 use crate::process::rooted::Heard;
 use crate::sys::tuning;
@@ -242,6 +243,7 @@ impl State {
                 tell(KEEPER, keeper::Msg::Timeouts(timeouts));
             }
             tell(KEEPER, keeper::Msg::Replace(self.table()));
+            self.mark();
             self.synchronise();
         } else {
             tell(PROBER, prober::Msg::Replace(self.watches()));
@@ -256,7 +258,7 @@ impl State {
         let mut watches = Vec::new();
         for server in &self.balancer.servers {
             let service = server.to_string();
-            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server) } else { Arc::new([]) };
+            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server).into() } else { Arc::new([]) };
             for real in &server.real_servers {
                 let name: Arc<str> = server.name_of(real).into();
                 for (place, checker) in (0u32..).zip(&real.checkers) {
@@ -310,13 +312,13 @@ impl State {
                 for (place, checker) in server.checkers.iter().enumerate() {
                     let Kind::File(file) = &checker.kind else { continue };
                     if file.name == name {
-                        let delta = value.saturating_mul(file.weight);
-                        let fault = delta <= i64::from(i32::MIN);
+                        let delta = file::judge(file, value);
+                        let fault = delta.is_none();
                         if fault != health.is_failing(real, place) {
                             tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
                         }
                         // Who is out keeps its weight: the number says that it is out, not how much it could bear.
-                        if !fault {
+                        if let Some(delta) = delta {
                             changed.extend(health.weight_changed(real, place, delta));
                         }
                         changed.extend(health.checker_changed(real, place, !fault));
@@ -357,6 +359,7 @@ impl State {
             tell(KEEPER, keeper::Msg::Timeouts(timeouts));
         }
         tell(KEEPER, keeper::Msg::Reload { changed, gone });
+        self.mark();
         if old.sync != self.balancer.sync {
             self.synchronise();
         }
@@ -431,6 +434,12 @@ impl State {
         self.said.extend(carried);
     }
 
+    /// What nftables marks follows the services that the marks are for.
+    fn mark(&self) {
+        let firewall = self.balancer.marking.as_ref().map(|marking| marking.firewall.clone());
+        tell(KEEPER, keeper::Msg::Mark(firewall, marked(&self.balancer.servers)));
+    }
+
     /// The sync daemon follows its VRRP instance; without one both halves run.
     fn synchronise(&self) {
         let (daemon, modes) = match &self.balancer.sync {
@@ -492,15 +501,6 @@ fn same_checks(old: &Balancer, new: &Balancer) -> bool {
 /// When Keeper and Prober are done with a configuration.
 fn give_back_soon(myself: &ActorRef<RootMsg>) {
     myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
-}
-
-/// What clients reach; a firewall mark has no address.
-fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
-    let address = |key| match key {
-        ServiceKey::Socket(_, address, _) => Some(address),
-        ServiceKey::Mark(..) => None,
-    };
-    keys(server).into_iter().filter_map(address).collect()
 }
 
 /// What a mail says about a checker that changed its mind.

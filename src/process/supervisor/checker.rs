@@ -8,6 +8,7 @@ use crate::check::Kind;
 use crate::check::tls::Files;
 use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
 use crate::lvs::changes::Changes;
+use crate::lvs::marks;
 use crate::lvs::settings::Balancer;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
@@ -87,6 +88,9 @@ impl State {
     /// What the checker child is told: with the certificates that it may not read itself.
     fn balancer(&self) -> Balancer {
         let mut balancer = self.config.lvs.clone();
+        if let Some(marking) = &balancer.marking {
+            marks::assign(&mut balancer.servers, &self.checker.told.servers, marking);
+        }
         let tls = &balancer.tls;
         // What cannot be read is empty: nothing is verified by it, so the checks fail, and say so.
         let read = |what: &str, path: &Option<String>| {
@@ -222,7 +226,8 @@ impl State {
     /// A reload is done for the supervisor: the checker child gets what is new for it. Whether it will answer that it took it up.
     pub(super) fn reload_checker(&mut self, myself: &ActorRef<Msg>) -> bool {
         let wanted = self.wants_checker();
-        let balancer = self.balancer();
+        let mut balancer = self.balancer();
+        balancer.share_with(&self.checker.told);
         let Some(child) = &self.checker.child else {
             if wanted {
                 let _ = myself.cast(Msg::StartChecker);
