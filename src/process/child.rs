@@ -6,11 +6,13 @@ use super::roles::RoleName;
 use super::{EXIT_FATAL, EXIT_PERMISSION, EXIT_SOFTWARE, checker, mail, paths, signals, vrrp};
 use crate::ipc::messages::{Dump, ToChecker, ToVrrp};
 use crate::ipc::{Interrupt, channel};
+use crate::ipvs::Socket;
 use crate::sys::log::{self, LogOptions};
 use crate::sys::privileges::{self, DropError};
 use crate::sys::{process, sandbox};
 use futures_util::StreamExt;
 use signal_hook_tokio::Signals;
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -65,6 +67,7 @@ fn run(boot: &Boot, options: &Options) -> u8 {
     for (keyword, error) in boot.tuning.apply() {
         tracing::warn!("{keyword} has no effect: {error}");
     }
+    let balancer = balancer(boot);
     if let Err(error) = drop_powers(boot, options) {
         tracing::error!("{} child: {error}", boot.role.title);
         return if matches!(error, DropError::Missing(_)) { EXIT_PERMISSION } else { EXIT_FATAL };
@@ -76,7 +79,16 @@ fn run(boot: &Boot, options: &Options) -> u8 {
             return EXIT_FATAL;
         }
     };
-    runtime.block_on(serve(boot, options, stream))
+    runtime.block_on(serve(boot, options, stream, balancer))
+}
+
+/// The way to the kernel's balancer, for who needs it, opened while all powers are there: the kernel may load its module
+/// for it. When there is none, the child says so, and tries again.
+fn balancer(boot: &Boot) -> Option<Socket> {
+    match boot.role.name {
+        RoleName::Checker | RoleName::CheckerRaw => Socket::open().ok(),
+        RoleName::Vrrp | RoleName::Mail => None,
+    }
 }
 
 /// User, capabilities, files, system calls, in this order: each step needs what the next one takes away.
@@ -100,34 +112,34 @@ fn drop_powers(boot: &Boot, options: &Options) -> Result<(), DropError> {
     Ok(())
 }
 
-async fn serve(boot: &Boot, options: &Options, stream: UnixStream) -> u8 {
-    let stream = match tokio::net::UnixStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::error!("cannot reach the supervisor: {error}");
-            return EXIT_SOFTWARE;
-        }
-    };
+async fn serve(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Socket>) -> u8 {
     tokio::spawn(log::flusher());
-    match boot.role.name {
+    play(boot, options, stream, balancer).await.unwrap_or_else(|error| {
+        tracing::error!("cannot reach the supervisor: {error}");
+        EXIT_SOFTWARE
+    })
+}
+
+async fn play(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Socket>) -> io::Result<u8> {
+    Ok(match boot.role.name {
         RoleName::Vrrp => {
-            let (outbox, inbox) = channel(stream);
+            let (outbox, inbox) = channel(stream)?;
             tokio::spawn(obey_signals(inbox.interrupt(), ToVrrp::Stop, meaning));
             let status = vrrp::run(outbox.clone(), inbox, options.address_monitoring).await;
             outbox.flushed().await;
             status
         }
         RoleName::Mail => {
-            let (outbox, inbox) = channel(stream);
+            let (outbox, inbox) = channel(stream)?;
             tokio::spawn(outlive_signals());
             mail::run(outbox, inbox).await
         }
         RoleName::Checker | RoleName::CheckerRaw => {
-            let (outbox, inbox) = channel(stream);
+            let (outbox, inbox) = channel(stream)?;
             tokio::spawn(obey_signals(inbox.interrupt(), ToChecker::Stop, checker_meaning));
-            checker::run(outbox, inbox).await
+            checker::run(outbox, inbox, balancer).await
         }
-    }
+    })
 }
 
 /// A mail child ends when its supervisor has no more mail for it, not when somebody says `killall`: the last mail is

@@ -7,6 +7,7 @@ use crate::actor::{Backoff, Restarts, tell};
 use crate::check::{self, Failure, Kind, file, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
+use crate::ipvs::Socket;
 use crate::ipvs::wire::Mode;
 use crate::lvs::health::Health;
 use crate::lvs::notice::Notice;
@@ -70,8 +71,18 @@ pub(super) enum RootMsg {
 
 pub(super) struct Root;
 
+/// What the child begins with.
+pub(super) struct RootArguments {
+    /// To the supervisor.
+    pub(super) outbox: Outbox<FromChecker>,
+    /// The way to the kernel's balancer, when it is open already.
+    pub(super) socket: Option<Socket>,
+}
+
 pub(super) struct State {
     outbox: Outbox<FromChecker>,
+    /// The first keeper's; later ones open their own.
+    socket: Option<Socket>,
     restarts: Restarts,
     balancer: Balancer,
     health: Vec<Health>,
@@ -90,11 +101,12 @@ pub(super) struct State {
 impl Actor for Root {
     type Msg = RootMsg;
     type State = State;
-    type Arguments = Outbox<FromChecker>;
+    type Arguments = RootArguments;
 
-    async fn pre_start(&self, _: ActorRef<RootMsg>, outbox: Self::Arguments) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<RootMsg>, arguments: RootArguments) -> Result<State, ActorProcessingErr> {
         Ok(State {
-            outbox,
+            outbox: arguments.outbox,
+            socket: arguments.socket,
             restarts: Restarts::new(Backoff::actor()),
             balancer: Balancer::default(),
             health: Vec::new(),
@@ -205,9 +217,8 @@ impl State {
             KEEPER => {
                 // Only the first one may empty the table: later ones find their own.
                 let flush = self.balancer.flush && std::mem::replace(&mut self.balancer.flush, false);
-                Actor::spawn_linked(Some(name.to_owned()), Keeper, keeper::Arguments { flush }, myself.get_cell())
-                    .await
-                    .map(|(actor, _)| actor.get_cell())
+                let arguments = keeper::Arguments { socket: self.socket.take(), flush };
+                Actor::spawn_linked(Some(name.to_owned()), Keeper, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
             }
             _ => {
                 let arguments =
