@@ -5,7 +5,6 @@ mod paths;
 
 use super::messages::{AnnouncerMsg, Burst, Held, KeeperMsg, RootMsg};
 use super::shared::Shared;
-use crate::config::model::Firewall;
 use crate::net::address::{AddressOp, KernelAddress, PROTOCOL_KEEPALIVED};
 use crate::net::mirror::AddressKey;
 use crate::net::nftables::{Nft, NftError, Shut};
@@ -15,6 +14,7 @@ use crate::net::rule::RuleOp;
 use crate::net::sysctl::PromoteSecondaries;
 use crate::net::wire::Builder;
 use crate::types::Family;
+use crate::types::Firewall;
 use crate::vrrp::settings::{Settings, VirtualAddress};
 use host::Host;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
