@@ -2,7 +2,9 @@
 
 use crate::lvs::settings::Balancer;
 use crate::types::{Command, Firewall, ScriptUser, Version};
-use crate::vrrp::settings::{Announce, GroupSettings, Settings, VirtualAddress};
+use crate::vrrp::route::Route;
+use crate::vrrp::rule::Rule;
+use crate::vrrp::settings::{Announce, GroupSettings, Settings, TrackGroup, VirtualAddress};
 use crate::vrrp::trackers::file::FileCheck;
 use crate::vrrp::trackers::link::LinkSettings;
 use crate::vrrp::trackers::process::ProcessCheck;
@@ -70,9 +72,25 @@ pub struct VrrpGlobal {
     /// `static_ipaddress`: on this host while the daemon runs, whoever is master; each with its `dev`.
     #[serde(default)]
     pub static_addresses: Vec<VirtualAddress>,
+    /// `static_routes`.
+    #[serde(default)]
+    pub static_routes: Vec<Route>,
+    /// `static_rules`.
+    #[serde(default)]
+    pub static_rules: Vec<Rule>,
+    /// `track_group` blocks that something names.
+    #[serde(default)]
+    pub track_groups: Vec<TrackGroup>,
     /// `interface_up_down_delays`, `linkbeat_*`.
     #[serde(default)]
     pub links: LinkSettings,
+}
+
+impl VrrpGlobal {
+    /// Whether there is something to keep on this host, whoever is master.
+    pub const fn keeps_something(&self) -> bool {
+        !self.static_addresses.is_empty() || !self.static_routes.is_empty() || !self.static_rules.is_empty()
+    }
 }
 
 /// `net_namespace_ipvs`: where the balancer's table is, when that is not where the daemon runs.
