@@ -1,6 +1,7 @@
 //! What can be said, by direction. The wrong message cannot be sent; unknown bytes are a decode error.
 
 use crate::config::model::{MailTls, VrrpChanges, VrrpConfig};
+use crate::lvs::changes::Changes;
 use crate::lvs::name::ServiceName;
 use crate::lvs::settings::Balancer;
 use crate::types::{ScriptOutcome, Secret};
@@ -11,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Raised with every change to these enums: both ends come from one executable, so a mismatch is a bug that says so.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// Supervisor to VRRP child.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -118,6 +119,8 @@ pub enum FromVrrp {
     },
     /// I am.
     Pong(u64),
+    /// Unasked, a while after the last time: I am, an advert woke me.
+    Alive,
     /// An instance changed state, or what a successor must know of it changed.
     Changed {
         /// Instance name.
@@ -231,7 +234,7 @@ pub enum ToChecker {
         keep_table: bool,
     },
     /// Reload: it was validated, so it cannot be refused; what did not change goes on untouched.
-    Reload(Box<Balancer>),
+    Reload(Box<Changes>),
     /// A VRRP instance is master, or not any more: the sync daemon follows it.
     Master {
         /// Instance name.

@@ -1,12 +1,13 @@
 //! The socket: requests in batches, one acknowledgement a batch. The kernel works on a request inside `sendmsg`, so nothing here waits.
 
-use super::wire::{self, Connections, Message, Messages, Mode, WireError};
+use super::wire::{self, Connections, Info, Message, Messages, Mode, WireError};
 use crate::lvs::plan::Change;
 use crate::lvs::settings::{SyncDaemon, Timeouts};
 use crate::lvs::table::{Destination, DestinationKey, Entry, Service, ServiceKey, Table};
 use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_GENERIC};
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Number of the generic netlink controller.
@@ -56,9 +57,40 @@ pub fn explain(errno: i32) -> String {
     }
 }
 
+/// A way to the kernel, of the network namespace in which it was opened: whoever has dropped its powers since may still go it.
+#[derive(Clone)]
+pub struct Way(Arc<Netlink>);
+
+impl Way {
+    /// Opens one in the current network namespace.
+    pub fn open() -> Result<Self, IpvsError> {
+        let mut socket = Netlink::new(NETLINK_GENERIC)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        // An error would otherwise repeat the whole request.
+        socket.set_cap_ack(true)?;
+        Ok(Self(Arc::new(socket)))
+    }
+
+    /// What was said to somebody before is not for who comes now.
+    fn drain(&self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        loop {
+            buffer.clear();
+            match self.0.recv(buffer, libc::MSG_DONTWAIT) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // The kernel had to throw answers away: there may be more behind it.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
 /// A connection to the kernel's balancer.
 pub struct Socket {
-    socket: Netlink,
+    way: Way,
+    info: Info,
     family: u16,
     seq: u32,
     buffer: Vec<u8>,
@@ -67,12 +99,14 @@ pub struct Socket {
 impl Socket {
     /// Opens it in the current network namespace.
     pub fn open() -> Result<Self, IpvsError> {
-        let mut socket = Netlink::new(NETLINK_GENERIC)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        // An error would otherwise repeat the whole request.
-        socket.set_cap_ack(true)?;
-        let mut socket = Self { socket, family: CONTROLLER, seq: 0, buffer: Vec::with_capacity(65_536) };
+        Self::over(Way::open()?)
+    }
+
+    /// Finds out whether there is a balancer and whether we may use it.
+    pub fn over(way: Way) -> Result<Self, IpvsError> {
+        let mut buffer = Vec::with_capacity(65_536);
+        way.drain(&mut buffer)?;
+        let mut socket = Self { way, info: Info::default(), family: CONTROLLER, seq: 0, buffer };
         let mut family = None;
         let asked = socket.ask(0, wire::resolve_family(), |attributes| {
             family = Some(wire::family_id(attributes)?);
@@ -83,7 +117,18 @@ impl Socket {
             (Ok(()), None) | (Err(IpvsError::Refused { errno: libc::ENOENT, .. }), _) => return Err(IpvsError::Absent),
             (Err(error), _) => return Err(error),
         }
+        let mut info = None;
+        socket.ask(0, wire::get_info(), |attributes| {
+            info = Some(wire::read_info(attributes)?);
+            Ok(())
+        })?;
+        socket.info = info.ok_or(IpvsError::Silent)?;
         Ok(socket)
+    }
+
+    /// What the balancer is.
+    pub fn info(&self) -> Info {
+        self.info
     }
 
     /// Carries out the changes in their order. Answers those that the kernel refused, by place, with the errno.
@@ -112,19 +157,31 @@ impl Socket {
 
     /// The whole table.
     pub fn table(&mut self) -> Result<Table, IpvsError> {
-        let services = self.services()?;
-        services.into_iter().map(|(key, service)| Ok((key, Entry { service, destinations: self.destinations(&key)? }))).collect()
+        let mut services = Vec::new();
+        self.services(|key, service| services.push((key, service)))?;
+        let entry = |(key, service)| Ok((key, Arc::new(Entry { service, destinations: self.destinations(&key)? })));
+        services.into_iter().map(entry).collect()
     }
 
-    /// All services.
-    pub fn services(&mut self) -> Result<Vec<(ServiceKey, Service)>, IpvsError> {
-        let mut services = Vec::new();
+    /// All services, one by one.
+    pub fn services(&mut self, mut each: impl FnMut(ServiceKey, Service)) -> Result<(), IpvsError> {
         self.ask(DUMP, wire::dump_services(), |attributes| {
             // Somebody else's service of a kind that we do not know is not ours to read.
-            services.extend(wire::read_service(attributes));
+            if let Ok((key, service)) = wire::read_service(attributes) {
+                each(key, service);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether the kernel shows a service when it is asked for it; an error when it says that there is none.
+    pub fn shows(&mut self, key: &ServiceKey) -> Result<bool, IpvsError> {
+        let mut shown = false;
+        self.ask(ACK, wire::get_service(key), |attributes| {
+            shown = wire::read_service(attributes).is_ok_and(|(found, _)| found == *key);
             Ok(())
         })?;
-        Ok(services)
+        Ok(shown)
     }
 
     /// The destinations of a service; none when it does not exist.
@@ -213,7 +270,7 @@ impl Socket {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), IpvsError> {
-        self.socket.send(bytes, 0)?;
+        self.way.0.send(bytes, 0)?;
         Ok(())
     }
 
@@ -221,7 +278,7 @@ impl Socket {
     fn until_ended(&mut self, last: u32, mut each: impl FnMut(Message<'_>) -> Result<(), WireError>) -> Result<(), IpvsError> {
         loop {
             self.buffer.clear();
-            match self.socket.recv(&mut self.buffer, libc::MSG_DONTWAIT) {
+            match self.way.0.recv(&mut self.buffer, libc::MSG_DONTWAIT) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(IpvsError::Silent),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

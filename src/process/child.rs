@@ -6,11 +6,14 @@ use super::roles::RoleName;
 use super::{EXIT_FATAL, EXIT_PERMISSION, EXIT_SOFTWARE, checker, mail, paths, signals, vrrp};
 use crate::ipc::messages::{Dump, ToChecker, ToVrrp};
 use crate::ipc::{Interrupt, channel};
+use crate::ipvs::{Socket, Way};
 use crate::sys::log::{self, LogOptions};
 use crate::sys::privileges::{self, DropError};
-use crate::sys::{process, sandbox};
+use crate::sys::{netns, process, sandbox};
 use futures_util::StreamExt;
 use signal_hook_tokio::Signals;
+use std::fs::File;
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -63,8 +66,15 @@ fn run(boot: &Boot, options: &Options) -> u8 {
         }
     };
     for (keyword, error) in boot.tuning.apply() {
-        tracing::warn!("{keyword} has no effect: {error}");
+        tracing::warn!("{}_{keyword} has no effect: {error}", if boot.role.name == RoleName::Vrrp { "vrrp" } else { "checker" });
     }
+    let balancer = match balancer(boot) {
+        Ok(way) => way,
+        Err(error) => {
+            tracing::error!("cannot enter the network namespace of net_namespace_ipvs: {error}");
+            return EXIT_FATAL;
+        }
+    };
     if let Err(error) = drop_powers(boot, options) {
         tracing::error!("{} child: {error}", boot.role.title);
         return if matches!(error, DropError::Missing(_)) { EXIT_PERMISSION } else { EXIT_FATAL };
@@ -76,7 +86,30 @@ fn run(boot: &Boot, options: &Options) -> u8 {
             return EXIT_FATAL;
         }
     };
-    runtime.block_on(serve(boot, options, stream))
+    runtime.block_on(serve(boot, options, stream, balancer))
+}
+
+/// The way to the kernel's balancer, for who needs it, opened while all powers are there: the kernel may load its module
+/// for it, and it may be that of another network namespace. When there is no balancer yet, the child says so, and asks again
+/// the same way.
+fn balancer(boot: &Boot) -> io::Result<Option<Way>> {
+    if !matches!(boot.role.name, RoleName::Checker | RoleName::CheckerRaw) {
+        return Ok(None);
+    }
+    let open = || {
+        let way = Way::open().ok()?;
+        // Only that it was asked for matters here.
+        drop(Socket::over(way.clone()));
+        Some(way)
+    };
+    match boot.balancer {
+        None => Ok(open()),
+        Some(number) => {
+            let namespace = File::open(format!("/proc/{}/fd/{number}", boot.parent))?;
+            // Without a way there the keeper would open its own, here.
+            netns::in_netns(&namespace.into(), open)?.map(Some).ok_or_else(|| io::Error::other("no netlink socket"))
+        }
+    }
 }
 
 /// User, capabilities, files, system calls, in this order: each step needs what the next one takes away.
@@ -100,34 +133,34 @@ fn drop_powers(boot: &Boot, options: &Options) -> Result<(), DropError> {
     Ok(())
 }
 
-async fn serve(boot: &Boot, options: &Options, stream: UnixStream) -> u8 {
-    let stream = match tokio::net::UnixStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::error!("cannot reach the supervisor: {error}");
-            return EXIT_SOFTWARE;
-        }
-    };
+async fn serve(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Way>) -> u8 {
     tokio::spawn(log::flusher());
-    match boot.role.name {
+    play(boot, options, stream, balancer).await.unwrap_or_else(|error| {
+        tracing::error!("cannot reach the supervisor: {error}");
+        EXIT_SOFTWARE
+    })
+}
+
+async fn play(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Way>) -> io::Result<u8> {
+    Ok(match boot.role.name {
         RoleName::Vrrp => {
-            let (outbox, inbox) = channel(stream);
+            let (outbox, inbox) = channel(stream)?;
             tokio::spawn(obey_signals(inbox.interrupt(), ToVrrp::Stop, meaning));
             let status = vrrp::run(outbox.clone(), inbox, options.address_monitoring).await;
             outbox.flushed().await;
             status
         }
         RoleName::Mail => {
-            let (outbox, inbox) = channel(stream);
+            let (outbox, inbox) = channel(stream)?;
             tokio::spawn(outlive_signals());
             mail::run(outbox, inbox).await
         }
         RoleName::Checker | RoleName::CheckerRaw => {
-            let (outbox, inbox) = channel(stream);
+            let (outbox, inbox) = channel(stream)?;
             tokio::spawn(obey_signals(inbox.interrupt(), ToChecker::Stop, checker_meaning));
-            checker::run(outbox, inbox).await
+            checker::run(outbox, inbox, balancer).await
         }
-    }
+    })
 }
 
 /// A mail child ends when its supervisor has no more mail for it, not when somebody says `killall`: the last mail is

@@ -143,10 +143,10 @@ fn a_keeper_that_dies_is_rebuilt_and_touches_only_what_is_wrong() {
 }
 
 async fn child_whose_keeper_dies(orders: &Orders) {
-    let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-    let (outbox, inbox) = channel(theirs);
-    let child = tokio::spawn(keepalived_rs::process::checker::run(outbox, inbox));
-    let (to, mut from): (Outbox<ToChecker>, Inbox<FromChecker>) = channel(ours);
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let (outbox, inbox) = channel(theirs).unwrap();
+    let child = tokio::spawn(keepalived_rs::process::checker::run(outbox, inbox, None));
+    let (to, mut from): (Outbox<ToChecker>, Inbox<FromChecker>) = channel(ours).unwrap();
     let balancer = Box::new(load_text(&thousand(1)).config.lvs);
     to.post(&ToChecker::Configure { balancer, resume: vec![], replaces: false, keep_table: false });
     tokio::spawn(async move { while let Ok(Some(_)) = from.next().await {} });
@@ -176,15 +176,15 @@ async fn child_whose_keeper_dies(orders: &Orders) {
 
 /// The keeper ends in the midst of whatever it does; returns when it is gone.
 async fn kill_keeper() {
-    let keeper = ractor::registry::where_is("ipvs_keeper".to_owned()).expect("it lives");
+    let keeper = ractor::registry::where_is("ipvs_keeper").unwrap();
     let id = keeper.get_id();
     keeper.kill();
     let another = async {
-        while ractor::registry::where_is("ipvs_keeper".to_owned()).is_none_or(|now| now.get_id() == id) {
+        while ractor::registry::where_is("ipvs_keeper").is_none_or(|now| now.get_id() == id) {
             tokio::time::sleep(millis(1)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, another).await.expect("it is replaced");
+    tokio::time::timeout(PATIENCE, another).await.unwrap();
 }
 
 /// Waits for so many orders, and for two looks at the table after them.
@@ -194,7 +194,7 @@ async fn settled(orders: &Orders, enough: usize) -> Vec<&'static str> {
             tokio::time::sleep(millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, come).await.expect("in time");
+    tokio::time::timeout(PATIENCE, come).await.unwrap();
     tokio::time::sleep(millis(2500)).await;
     std::mem::take(&mut orders.seen.lock().unwrap())
 }

@@ -191,11 +191,23 @@ pub fn dump_services() -> Vec<u8> {
     Attributes::command(command::GET_SERVICE).0
 }
 
+/// One service.
+pub fn get_service(key: &ServiceKey) -> Vec<u8> {
+    let mut out = Attributes::command(command::GET_SERVICE);
+    out.nest(top::SERVICE, |nest| _ = nest.key(key));
+    out.0
+}
+
 /// All destinations of a service (with NLM_F_DUMP).
 pub fn dump_destinations(key: &ServiceKey) -> Vec<u8> {
     let mut out = Attributes::command(command::GET_DEST);
     out.nest(top::SERVICE, |nest| _ = nest.key(key));
     out.0
+}
+
+/// What the balancer is; needs the same permission as every change.
+pub fn get_info() -> Vec<u8> {
+    Attributes::command(command::GET_INFO).0
 }
 
 /// Empties the whole table.

@@ -1,40 +1,35 @@
 //! Keeps the kernel's table what it should be.
 
+mod audit;
+mod converge;
 mod leaving;
 mod refused;
 
-use crate::ipvs::wire::Mode;
-use crate::ipvs::{IpvsError, Socket};
-use crate::lvs::plan::{Change, apply, plan};
+use crate::ipvs::wire::{Info, Mode};
+use crate::ipvs::{IpvsError, Socket, Way};
+use crate::lvs::marks::Marked;
 use crate::lvs::settings::{SyncDaemon, Timeouts};
 use crate::lvs::table::{DestinationKey, Entry, ServiceKey, Table};
+use crate::net::nftables::marks::Marker;
+use crate::net::nftables::{Firewall, NftError};
+use audit::Rounds;
 use leaving::Leaving;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use refused::Refused;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// How often others' changes are looked for.
-const AUDIT: Duration = Duration::from_secs(1);
-/// Services whose destinations are read at one look: a large table is looked through in turns.
-const AUDITED: usize = 64;
 /// How often a kernel without IPVS is asked again.
 const RETRY: Duration = Duration::from_secs(5);
 /// After so many of these looks what the kernel refused is tried again.
 const LOOKS: u32 = 6;
-/// Changes between two breaths: other actors must get their turn.
-const SLICE: usize = 512;
 
 /// To the keeper.
 #[derive(Debug)]
 pub(super) enum Msg {
     /// The whole table is to be this; what was ours and is not in it goes.
-    Replace {
-        /// What should be there.
-        desired: Table,
-        /// Asked once it is.
-        done: Option<RpcReplyPort<()>>,
-    },
+    Replace(Table),
     /// These services are to be so; others stay as they are.
     Put {
         /// What should be there.
@@ -44,8 +39,17 @@ pub(super) enum Msg {
     },
     /// A look at who is leaving.
     Leave,
+    /// The same after a reload, and these services are to go.
+    Reload {
+        /// What should be there of what changed.
+        changed: Table,
+        /// What should not any more.
+        gone: Vec<ServiceKey>,
+    },
     /// Connection timeouts.
     Timeouts(Timeouts),
+    /// nftables marks this, in the table of that name; nothing without one.
+    Mark(Option<Firewall>, BTreeSet<Marked>),
     /// Which halves of connection synchronisation run.
     Sync(Option<SyncDaemon>, Vec<Mode>),
     /// A look at the kernel's table.
@@ -59,11 +63,14 @@ pub(super) enum Msg {
 pub(super) struct Keeper;
 
 pub(super) struct Arguments {
+    /// The way to the kernel, when one is open already.
+    pub(super) way: Option<Way>,
     /// Empty the table first (`lvs_flush`).
     pub(super) flush: bool,
 }
 
 pub(super) struct State {
+    way: Option<Way>,
     socket: Option<Socket>,
     desired: Table,
     /// What we know of the kernel's: of our services alone.
@@ -79,11 +86,15 @@ pub(super) struct State {
     /// Who goes at once in the change that is being made.
     dead: BTreeSet<(ServiceKey, DestinationKey)>,
     flush: bool,
-    next_audited: usize,
+    rounds: Rounds,
     timeouts: Option<Timeouts>,
     sync: (Option<SyncDaemon>, Vec<Mode>),
     running: Vec<Mode>,
     told: Option<String>,
+    marker: Option<Marker>,
+    /// Whether the kernel shows what it acknowledges; nobody knows before the first addition. What a kernel shows that does not
+    /// (an emulation, a filter in between) is no reason to change anything.
+    shows: Option<bool>,
 }
 
 impl Actor for Keeper {
@@ -93,6 +104,7 @@ impl Actor for Keeper {
 
     async fn pre_start(&self, myself: ActorRef<Msg>, arguments: Arguments) -> Result<State, ActorProcessingErr> {
         let mut state = State {
+            way: arguments.way,
             socket: None,
             desired: Table::new(),
             actual: Table::new(),
@@ -103,48 +115,42 @@ impl Actor for Keeper {
             looks_again: false,
             dead: BTreeSet::new(),
             flush: arguments.flush,
-            next_audited: 0,
+            rounds: Rounds::default(),
             timeouts: None,
             sync: (None, Vec::new()),
             running: Vec::new(),
             told: None,
+            marker: None,
+            shows: None,
         };
         state.open();
-        myself.send_interval(AUDIT, || Msg::Audit);
+        myself.send_interval(audit::PERIOD, || Msg::Audit);
         myself.send_interval(RETRY, || Msg::Open);
         Ok(state)
     }
 
     async fn handle(&self, myself: ActorRef<Msg>, message: Msg, state: &mut State) -> Result<(), ActorProcessingErr> {
         match message {
-            Msg::Replace { desired, done } => {
-                // What was ours before is known; only what is new may hold leftovers of somebody before us.
-                let unknown: BTreeSet<ServiceKey> = desired.keys().filter(|key| !state.ours.contains(*key)).copied().collect();
-                state.ours.extend(&unknown);
-                state.desired = desired;
-                state.refused.forget();
-                state.learn(&unknown);
-                state.converge(None).await;
-                if let Some(done) = done {
-                    let _ = done.send(());
-                }
-            }
+            Msg::Replace(desired) => state.replace(desired).await,
             Msg::Put { part, dead } => {
-                let keys: Vec<ServiceKey> = part.keys().copied().collect();
-                state.ours.extend(&keys);
-                state.desired.extend(part);
                 state.dead = dead;
-                state.converge(Some(keys)).await;
+                state.put(part, Vec::new()).await;
                 state.dead.clear();
             }
             Msg::Leave => {
                 state.looks_again = false;
                 state.leave();
             }
+            Msg::Reload { changed, gone } => {
+                // What the kernel would not have may be another thing now.
+                state.refused.forget(|key| changed.contains_key(key));
+                state.put(changed, gone).await;
+            }
             Msg::Timeouts(timeouts) => {
                 state.timeouts = Some(timeouts);
                 state.settings();
             }
+            Msg::Mark(firewall, wanted) => state.mark(firewall, &wanted),
             Msg::Sync(daemon, modes) => {
                 state.sync = (daemon, modes);
                 state.synchronise();
@@ -157,7 +163,7 @@ impl Actor for Keeper {
                         state.learn(&state.ours.clone());
                         state.settings();
                         state.synchronise();
-                        state.converge(None).await;
+                        state.converge(state.all()).await;
                     }
                 }
                 state.try_again().await;
@@ -176,8 +182,11 @@ impl Actor for Keeper {
 
 impl State {
     fn open(&mut self) {
-        match Socket::open() {
+        let way = self.way.clone().map_or_else(Way::open, Ok);
+        match way.and_then(Socket::over) {
             Ok(socket) => {
+                let Info { version: (major, minor, patch), buckets } = socket.info();
+                tracing::debug!("IPVS {major}.{minor}.{patch}, {buckets} buckets for connections");
                 self.socket = Some(socket);
                 self.told = None;
                 if std::mem::take(&mut self.flush) {
@@ -217,74 +226,25 @@ impl State {
 
     /// Reads these services of the kernel's table.
     fn learn(&mut self, keys: &BTreeSet<ServiceKey>) {
-        if keys.is_empty() {
+        if keys.is_empty() || self.shows == Some(false) {
             return;
         }
         let read = self.attempt(|socket| {
-            let mut table = Table::new();
-            for (key, service) in socket.services()? {
+            let mut found = Vec::new();
+            socket.services(|key, service| {
                 if keys.contains(&key) {
-                    let destinations = socket.destinations(&key)?;
-                    table.insert(key, Entry { service, destinations });
+                    found.push((key, service));
                 }
-            }
-            Ok(table)
+            })?;
+            let entry = |(key, service)| Ok((key, Arc::new(Entry { service, destinations: socket.destinations(&key)? })));
+            found.into_iter().map(entry).collect::<Result<Table, IpvsError>>()
         });
         if let Some(table) = read {
+            if !table.is_empty() {
+                self.shows = Some(true);
+            }
             self.actual.retain(|key, _| !keys.contains(key));
             self.actual.extend(table);
-        }
-    }
-
-    /// Makes the kernel's table what it should be: all of it, or these services.
-    async fn converge(&mut self, only: Option<Vec<ServiceKey>>) {
-        let changes = match &only {
-            None => plan(&self.desired, &self.actual, &self.ours),
-            Some(keys) => {
-                let part = |table: &Table| keys.iter().filter_map(|key| Some((*key, table.get(key)?.clone()))).collect::<Table>();
-                plan(&part(&self.desired), &part(&self.actual), &self.ours)
-            }
-        };
-        self.carry_out(changes).await;
-    }
-
-    async fn carry_out(&mut self, mut changes: Vec<Change>) {
-        changes.retain(|change| !self.refused.holds(change));
-        let changes = self.leaving.instead(Instant::now(), changes, &self.actual, &self.dead);
-        if !changes.is_empty() {
-            tracing::debug!("IPVS: {} changes of the table", changes.len());
-        }
-        for slice in changes.chunks(SLICE) {
-            if !self.make(slice) {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Some changes at once; whether the kernel could be asked.
-    fn make(&mut self, changes: &[Change]) -> bool {
-        let Some(refused) = self.attempt(|socket| socket.apply(changes)) else { return false };
-        for (at, change) in changes.iter().enumerate() {
-            match refused.iter().find(|(place, _)| *place == at) {
-                None => apply(&mut self.actual, change),
-                Some((_, errno)) => {
-                    if let Some(told) = self.refused.note(change, *errno) {
-                        tracing::error!("{told}");
-                    }
-                }
-            }
-        }
-        true
-    }
-
-    /// Takes those out whose last connections are over.
-    fn leave(&mut self) {
-        for service in self.leaving.services() {
-            let Some(connections) = self.attempt(|socket| socket.connections(&service)) else { return };
-            let wanted = |key: &DestinationKey| self.desired.get(&service).is_some_and(|entry| entry.destinations.contains_key(key));
-            let changes = self.leaving.go(Instant::now(), service, &connections, wanted);
-            self.make(&changes);
         }
     }
 
@@ -298,44 +258,10 @@ impl State {
         if services.is_empty() {
             return;
         }
-        self.converge(Some(services)).await;
+        self.converge(services).await;
         for change in self.refused.accepted() {
             tracing::info!("IPVS: {} is accepted now", change.service());
         }
-    }
-
-    /// Looks for what others changed, and puts it right: at all services, and at the destinations of some of them.
-    async fn audit(&mut self) {
-        let Some(services) = self.attempt(Socket::services) else { return };
-        let found: BTreeMap<_, _> = services.into_iter().filter(|(key, _)| self.desired.contains_key(key)).collect();
-        self.actual.retain(|key, _| found.contains_key(key) || !self.desired.contains_key(key));
-        let turn: Vec<ServiceKey> = {
-            let start = if self.next_audited < found.len() { self.next_audited } else { 0 };
-            self.next_audited = start + AUDITED;
-            found.keys().skip(start).take(AUDITED).copied().collect()
-        };
-        let mut suspects: BTreeSet<ServiceKey> = turn.iter().copied().collect();
-        suspects.extend(self.desired.keys().filter(|key| !found.contains_key(*key)));
-        for (key, service) in found {
-            let entry = self.actual.entry(key).or_insert_with(|| Entry { service: service.clone(), destinations: BTreeMap::new() });
-            if entry.service != service {
-                entry.service = service;
-                suspects.insert(key);
-            }
-        }
-        for key in turn {
-            let Some(destinations) = self.attempt(|socket| socket.destinations(&key)) else { return };
-            if let Some(entry) = self.actual.get_mut(&key) {
-                entry.destinations = destinations;
-            }
-        }
-        let part = |table: &Table| suspects.iter().filter_map(|key| Some((*key, table.get(key)?.clone()))).collect::<Table>();
-        let mut repairs = plan(&part(&self.desired), &part(&self.actual), &BTreeSet::new());
-        repairs.retain(|change| !self.refused.holds(change) && !self.leaving.holds(change));
-        for change in &repairs {
-            tracing::warn!("IPVS: somebody else changed the table: {}", describe(change));
-        }
-        self.carry_out(repairs).await;
     }
 
     fn settings(&mut self) {
@@ -366,7 +292,29 @@ impl State {
         }
     }
 
+    fn mark(&mut self, firewall: Option<Firewall>, wanted: &BTreeSet<Marked>) {
+        if let Err(error) = self.marks(firewall, wanted) {
+            tracing::error!("{error}; what is sent to virtual server groups reaches no server");
+        }
+    }
+
+    /// Has `wanted` marked in the tables of this name; tables that had another name before go.
+    fn marks(&mut self, firewall: Option<Firewall>, wanted: &BTreeSet<Marked>) -> Result<(), NftError> {
+        if self.marker.as_ref().map(Marker::settings) != firewall.as_ref()
+            && let Some(mut before) = self.marker.take()
+        {
+            before.set(&BTreeSet::new())?;
+        }
+        let Some(firewall) = firewall else { return Ok(()) };
+        let marker = match &mut self.marker {
+            Some(marker) => marker,
+            none => none.insert(Marker::open(&firewall)?),
+        };
+        marker.set(wanted)
+    }
+
     async fn clear(&mut self, whole: bool) {
+        self.mark(None, &BTreeSet::new());
         self.sync.1.clear();
         self.synchronise();
         self.desired.clear();
@@ -374,18 +322,7 @@ impl State {
             self.attempt(Socket::flush);
             return;
         }
-        self.learn(&self.ours.clone());
-        self.converge(None).await;
-    }
-}
-
-fn describe(change: &Change) -> String {
-    match change {
-        Change::AddService(key, _) => format!("{key} was removed, it is put back"),
-        Change::EditService(key, _) => format!("{key} was changed, it is set right"),
-        Change::RemoveService(key) => format!("{key} was added, it is removed"),
-        Change::AddDestination(key, (address, port), _) => format!("{key} -> [{address}]:{port} was removed, it is put back"),
-        Change::EditDestination(key, (address, port), _) => format!("{key} -> [{address}]:{port} was changed, it is set right"),
-        Change::RemoveDestination(key, (address, port)) => format!("{key} -> [{address}]:{port} was added, it is removed"),
+        // What is there is known: reading it all again would take longer than removing it.
+        self.converge(self.all()).await;
     }
 }

@@ -4,15 +4,18 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{self, Failure, Kind, words};
+use crate::check::{self, Failure, Kind, file, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
+use crate::ipvs::Way;
 use crate::ipvs::wire::Mode;
+use crate::lvs::changes::{Changes, Origin};
 use crate::lvs::health::Health;
+use crate::lvs::marks::marked;
 use crate::lvs::name::ServiceName;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{ServiceKey, Table, dead, desired, keys};
+use crate::lvs::table::{ServiceKey, Table, addresses, dead, desired, keys};
 use crate::probe::Trust;
 use crate::process::carried::Carried;
 use crate::process::rooted::Heard;
@@ -72,8 +75,18 @@ pub(super) enum RootMsg {
 
 pub(super) struct Root;
 
+/// What the child begins with.
+pub(super) struct RootArguments {
+    /// To the supervisor.
+    pub(super) outbox: Outbox<FromChecker>,
+    /// The way to the kernel's balancer, when it is open already.
+    pub(super) way: Option<Way>,
+}
+
 pub(super) struct State {
     outbox: Outbox<FromChecker>,
+    /// The way to the kernel's balancer; without one every keeper opens its own.
+    way: Option<Way>,
     restarts: Restarts,
     balancer: Balancer,
     health: Vec<Health>,
@@ -92,11 +105,12 @@ pub(super) struct State {
 impl Actor for Root {
     type Msg = RootMsg;
     type State = State;
-    type Arguments = Outbox<FromChecker>;
+    type Arguments = RootArguments;
 
-    async fn pre_start(&self, _: ActorRef<RootMsg>, outbox: Self::Arguments) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<RootMsg>, arguments: RootArguments) -> Result<State, ActorProcessingErr> {
         Ok(State {
-            outbox,
+            outbox: arguments.outbox,
+            way: arguments.way,
             restarts: Restarts::new(Backoff::actor()),
             balancer: Balancer::default(),
             health: Vec::new(),
@@ -151,8 +165,8 @@ impl State {
                 give_back_soon(myself);
                 self.outbox.post(&FromChecker::Running);
             }
-            ToChecker::Reload(balancer) => {
-                self.reload(*balancer);
+            ToChecker::Reload(changes) => {
+                self.reload(*changes)?;
                 give_back_soon(myself);
                 self.outbox.post(&FromChecker::Reloaded);
             }
@@ -213,9 +227,8 @@ impl State {
             KEEPER => {
                 // Only the first one may empty the table: later ones find their own.
                 let flush = self.balancer.flush && std::mem::replace(&mut self.balancer.flush, false);
-                Actor::spawn_linked(Some(name.to_owned()), Keeper, keeper::Arguments { flush }, myself.get_cell())
-                    .await
-                    .map(|(actor, _)| actor.get_cell())
+                let arguments = keeper::Arguments { way: self.way.clone(), flush };
+                Actor::spawn_linked(Some(name.to_owned()), Keeper, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
             }
             _ => {
                 let arguments =
@@ -237,7 +250,8 @@ impl State {
             if let Some(timeouts) = self.balancer.timeouts {
                 tell(KEEPER, keeper::Msg::Timeouts(timeouts));
             }
-            tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
+            tell(KEEPER, keeper::Msg::Replace(self.table()));
+            self.mark();
             self.synchronise();
         } else {
             tell(PROBER, prober::Msg::Replace(self.watches()));
@@ -252,7 +266,7 @@ impl State {
         let mut watches = Vec::new();
         for server in &self.balancer.servers {
             let service = server.name();
-            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server) } else { Arc::new([]) };
+            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server).into() } else { Arc::new([]) };
             for real in &server.real_servers {
                 let name: Arc<str> = server.name_of(real).into();
                 for (place, checker) in (0u32..).zip(&real.checkers) {
@@ -262,13 +276,7 @@ impl State {
                     }
                     let id = Arc::new(CheckerId { service: service.clone(), server: real.key(), place });
                     let resume = self.said.get(&id).copied();
-                    watches.push(Watch {
-                        id,
-                        server: name.clone(),
-                        checker: Arc::new(checker.clone()),
-                        only_with: only_with.clone(),
-                        resume,
-                    });
+                    watches.push(Watch { id, server: name.clone(), checker: Arc::clone(checker), only_with: only_with.clone(), resume });
                 }
             }
         }
@@ -314,13 +322,13 @@ impl State {
                 for (place, checker) in server.checkers.iter().enumerate() {
                     let Kind::File(file) = &checker.kind else { continue };
                     if file.name == name {
-                        let delta = value.saturating_mul(file.weight);
-                        let fault = delta <= i64::from(i32::MIN);
+                        let delta = file::judge(file, value);
+                        let fault = delta.is_none();
                         if fault != health.is_failing(real, place) {
                             tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
                         }
                         // Who is out keeps its weight: the number says that it is out, not how much it could bear.
-                        if !fault {
+                        if let Some(delta) = delta {
                             changed.extend(health.weight_changed(real, place, delta));
                         }
                         changed.extend(health.checker_changed(real, place, !fault));
@@ -347,52 +355,85 @@ impl State {
         }
     }
 
-    fn reload(&mut self, mut balancer: Balancer) {
+    /// What did not change is not looked at.
+    fn reload(&mut self, changes: Changes) -> Result<(), ActorProcessingErr> {
         tracing::info!("Reinitializing ipvs");
-        balancer.share_with(&self.balancer);
-        let mut old: HashMap<ServiceName, Health> =
-            std::mem::take(&mut self.health).into_iter().map(|health| (health.settings().name(), health)).collect();
-        let carried = Carried::between(&self.balancer, &balancer);
-        let said = self.said.drain().filter_map(|(id, up)| Some((Arc::new(carried.place(&id)?), up)));
-        self.said = said.collect();
-        for server in &balancer.servers {
-            match old.remove(&server.name()) {
-                Some(mut health) => {
-                    if health.settings() != server {
-                        self.say(&health.reloaded(server.clone()));
-                    }
-                    self.health.push(health);
-                }
-                None => {
-                    let mut health = Health::new(server.clone());
-                    let notices = health.start();
-                    log(&notices);
-                    self.post(&health.start_told(&notices, false));
-                    self.health.push(health);
-                }
-            }
+        let (balancer, origins) = changes.applied_to(&self.balancer).ok_or("changes of another configuration than the running one")?;
+        let old = std::mem::replace(&mut self.balancer, balancer);
+        self.carry_over(&old);
+        let (changed, gone) = self.take_up(&origins);
+        if old.tls_files != self.balancer.tls_files || old.tls.warn_days != self.balancer.tls.warn_days {
+            self.trust = trust(&self.balancer);
+            tell(PROBER, prober::Msg::Trust(self.trust.clone(), self.balancer.tls.warn_days));
         }
-        for health in old.values() {
+        if let Some(timeouts) = self.balancer.timeouts.filter(|timeouts| old.timeouts != Some(*timeouts)) {
+            tell(KEEPER, keeper::Msg::Timeouts(timeouts));
+        }
+        tell(KEEPER, keeper::Msg::Reload { changed, gone });
+        self.mark();
+        if old.sync != self.balancer.sync {
+            self.synchronise();
+        }
+        if !same_checks(&old, &self.balancer) {
+            tell(PROBER, prober::Msg::Replace(self.watches()));
+        }
+        Ok(())
+    }
+
+    /// Health for the servers of a reload: what the table should hold of those that changed, and what should not be in it any more.
+    fn take_up(&mut self, origins: &[Origin]) -> (Table, Vec<ServiceKey>) {
+        let mut old: Vec<Option<Health>> = std::mem::take(&mut self.health).into_iter().map(Some).collect();
+        let mut take = |place: usize| old.get_mut(place).and_then(Option::take);
+        let kept: Vec<Option<Health>> =
+            origins.iter().map(|origin| if let Origin::Kept(place) = origin { take(*place) } else { None }).collect();
+        let (mut changed, mut gone) = (Table::new(), Vec::new());
+        for (server, health) in self.balancer.servers.clone().iter().zip(kept) {
+            let health = health.unwrap_or_else(|| {
+                let before = self.places.get(&server.name()).and_then(|place| take(*place));
+                gone.extend(before.iter().flat_map(|before| keys(before.settings())));
+                let health = self.changed(server, before);
+                changed.extend(desired(&health));
+                health
+            });
+            self.health.push(health);
+        }
+        for health in old.iter().flatten() {
             let (notices, quorum) = health.removed();
             self.say(&notices);
             self.post(quorum.as_slice());
+            gone.extend(keys(health.settings()));
         }
-        if balancer.tls_files != self.balancer.tls_files || balancer.tls.warn_days != self.balancer.tls.warn_days {
-            self.trust = trust(&balancer);
-            tell(PROBER, prober::Msg::Trust(self.trust.clone(), balancer.tls.warn_days));
-        }
-        let timeouts = balancer.timeouts.filter(|timeouts| self.balancer.timeouts != Some(*timeouts));
-        let sync = balancer.sync != self.balancer.sync;
-        self.balancer = balancer;
+        gone.retain(|key| !changed.contains_key(key));
         self.index();
-        if let Some(timeouts) = timeouts {
-            tell(KEEPER, keeper::Msg::Timeouts(timeouts));
+        (changed, gone)
+    }
+
+    /// A server that is new, or other than before.
+    fn changed(&mut self, server: &Arc<VirtualServer>, before: Option<Health>) -> Health {
+        if let Some(mut health) = before {
+            self.say(&health.reloaded(server.clone()));
+            return health;
         }
-        tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
-        if sync {
-            self.synchronise();
+        let mut health = Health::new(server.clone());
+        let notices = health.start();
+        log(&notices);
+        self.post(&health.start_told(&notices, false));
+        health
+    }
+
+    /// What was said of checkers that go on counts under their new places; of others it counts no more.
+    fn carry_over(&mut self, old: &Balancer) {
+        if !self.said.is_empty() {
+            let carried = Carried::between(old, &self.balancer);
+            let said = std::mem::take(&mut self.said).into_iter();
+            self.said = said.filter_map(|(id, up)| Some((Arc::new(carried.place(&id)?), up))).collect();
         }
-        tell(PROBER, prober::Msg::Replace(self.watches()));
+    }
+
+    /// What nftables marks follows the services that the marks are for.
+    fn mark(&self) {
+        let firewall = self.balancer.marking.as_ref().map(|marking| marking.firewall.clone());
+        tell(KEEPER, keeper::Msg::Mark(firewall, marked(&self.balancer.servers)));
     }
 
     /// The sync daemon follows its VRRP instance; without one both halves run.
@@ -441,6 +482,18 @@ impl State {
     }
 }
 
+/// Whether a reload leaves every check as it is.
+fn same_checks(old: &Balancer, new: &Balancer) -> bool {
+    let alike = |(old, new): (&Arc<VirtualServer>, &Arc<VirtualServer>)| {
+        let pairs = || old.real_servers.iter().zip(&new.real_servers);
+        Arc::ptr_eq(old, new)
+            || (&old.address, old.protocol, old.ha_suspend) == (&new.address, new.protocol, new.ha_suspend)
+                && old.real_servers.len() == new.real_servers.len()
+                && pairs().all(|(old, new)| old.key() == new.key() && old.checkers == new.checkers)
+    };
+    old.servers.len() == new.servers.len() && old.servers.iter().zip(&new.servers).all(alike)
+}
+
 /// The services of a virtual server are to be what its health says.
 fn put(health: &Health) {
     tell(KEEPER, keeper::Msg::Put { part: desired(health), dead: dead(health) });
@@ -449,15 +502,6 @@ fn put(health: &Health) {
 /// When Keeper and Prober are done with a configuration.
 fn give_back_soon(myself: &ActorRef<RootMsg>) {
     myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
-}
-
-/// What clients reach; a firewall mark has no address.
-fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
-    let address = |key| match key {
-        ServiceKey::Socket(_, address, _) => Some(address),
-        ServiceKey::Mark(..) => None,
-    };
-    keys(server).into_iter().filter_map(address).collect()
 }
 
 /// What a mail says about a checker that changed its mind.

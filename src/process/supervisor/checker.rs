@@ -7,8 +7,9 @@ use crate::actor::Restart;
 use crate::check::Kind;
 use crate::check::tls::Files;
 use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
+use crate::lvs::changes::Changes;
+use crate::lvs::marks;
 use crate::lvs::settings::Balancer;
-use crate::process::carried::Carried;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
 use crate::sys::pidfile::PidFile;
@@ -87,6 +88,9 @@ impl State {
     /// What the checker child is told: with the certificates that it may not read itself.
     fn balancer(&self) -> Balancer {
         let mut balancer = self.config.lvs.clone();
+        if let Some(marking) = &balancer.marking {
+            marks::assign(&mut balancer.servers, &self.checker.told.servers, marking);
+        }
         let tls = &balancer.tls;
         // What cannot be read is empty: nothing is verified by it, so the checks fail, and say so.
         let read = |what: &str, path: &Option<String>| {
@@ -172,14 +176,15 @@ impl State {
             CheckerSaid::Running => {
                 child.running = true;
                 self.say_files();
+                self.keep_record();
                 self.is_ready();
                 tuning::give_back_memory();
                 self.reload_if_asked(myself);
             }
             CheckerSaid::Reloaded => {
                 tracing::debug!("the checker child has reloaded");
-                tuning::give_back_memory();
                 self.say_files();
+                self.balanced(myself);
             }
             CheckerSaid::Dumped(text) => {
                 let path = paths::checker_dump_path(&self.options, &self.config.global);
@@ -218,35 +223,41 @@ impl State {
         self.checker.post(ToChecker::Dump);
     }
 
-    /// A reload is done for the supervisor: the checker child gets what is new for it.
-    pub(super) fn reload_checker(&mut self, myself: &ActorRef<Msg>) {
+    /// A reload is done for the supervisor: the checker child gets what is new for it. Whether it will answer that it took it up.
+    pub(super) fn reload_checker(&mut self, myself: &ActorRef<Msg>) -> bool {
         let wanted = self.wants_checker();
-        let balancer = self.balancer();
-        self.memory.carry_checkers(&Carried::between(&self.checker.told, &balancer));
+        let mut balancer = self.balancer();
+        balancer.share_with(&self.checker.told);
+        self.memory.carry_checkers(&self.checker.told, &balancer);
         let Some(child) = &self.checker.child else {
             if wanted {
                 let _ = myself.cast(Msg::StartChecker);
             }
-            return;
+            return false;
         };
         if !wanted {
             self.checker.retires = true;
             // What goes is told of as what a reload takes away.
-            self.checker.post(ToChecker::Reload(Box::default()));
+            let changes = Changes::between(&self.checker.told, &Balancer::default());
+            self.checker.post(ToChecker::Reload(Box::new(changes)));
             self.checker.post(ToChecker::Stop);
         } else if child.role == RoleName::Checker && role(&self.config.lvs) == RoleName::CheckerRaw {
             tracing::info!("the new checks need other capabilities: the checker child is replaced");
             self.checker.retires = true;
             self.checker.post(ToChecker::Retire);
         } else if self.checker.told != balancer {
-            self.checker.told = balancer.clone();
-            self.checker.post(ToChecker::Reload(Box::new(balancer)));
+            let changes = Changes::between(&self.checker.told, &balancer);
+            self.checker.told = balancer;
+            self.checker.post(ToChecker::Reload(Box::new(changes)));
+            return true;
         }
+        false
     }
 
     /// The child's process ended.
     pub(super) fn checker_ended(&mut self, myself: &ActorRef<Msg>, died: Option<&Died>, restart: &Restart) {
         self.checker.child = None;
+        self.balanced(myself);
         if self.stopping {
             self.tell_stop_time(died);
             self.end_if_alone(myself);

@@ -1,6 +1,7 @@
 //! What the supervisor remembers of the VRRP child, so that a successor can take up where it left off.
 
 use crate::ipc::messages::CheckerId;
+use crate::lvs::settings::Balancer;
 use crate::process::carried::Carried;
 use crate::vrrp::event::{Snapshot, State};
 use crate::vrrp::settings::Settings;
@@ -54,10 +55,13 @@ impl Memory {
     }
 
     /// A reload moves checkers about: what is known of one goes with it.
-    pub(super) fn carry_checkers(&self, carried: &Carried<'_>) {
+    pub(super) fn carry_checkers(&self, old: &Balancer, new: &Balancer) {
         let mut facts = self.facts();
-        let before = std::mem::take(&mut facts.checkers);
-        facts.checkers = before.into_iter().filter_map(|(checker, up)| Some((carried.place(&checker)?, up))).collect();
+        if !facts.checkers.is_empty() {
+            let carried = Carried::between(old, new);
+            let before = std::mem::take(&mut facts.checkers);
+            facts.checkers = before.into_iter().filter_map(|(checker, up)| Some((carried.place(&checker)?, up))).collect();
+        }
     }
 
     /// Instances that are master now.
@@ -81,17 +85,17 @@ impl Memory {
         self.facts().snapshots.remove(instance);
     }
 
-    /// The child answered, or there is none that should.
+    /// The child answered or showed life, or there is none that should.
     pub(super) fn answered(&self) {
         self.facts().answered = Instant::now();
     }
 
-    /// Time since it last answered.
+    /// Time since it last did.
     pub(super) fn silence(&self) -> Duration {
         self.facts().answered.elapsed()
     }
 
-    /// The child is dead: since now, or, when it hung, since its last answer.
+    /// The child is dead: since now, or, when it hung, since it last showed life.
     pub(super) fn lost(&self, hung: bool) {
         let mut facts = self.facts();
         let since = if hung { facts.answered } else { Instant::now() };

@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::lvs::settings::{Forwarding, Protocol};
     use crate::lvs::table::{Entry, Service};
+    use std::sync::Arc;
 
     const SERVICE: ServiceKey = ServiceKey::Socket(Protocol::Tcp, std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 80);
 
@@ -105,7 +106,8 @@ mod tests {
 
     fn table(scheduler: &str) -> Table {
         let service = Service { scheduler: scheduler.to_owned(), flags: 0, timeout: 0, granularity: 32, engine: None };
-        Table::from([(SERVICE, Entry { service, destinations: [(key(1), destination(3)), (key(2), destination(0))].into() })])
+        let destinations = [(key(1), destination(3)), (key(2), destination(0))].into();
+        Table::from([(SERVICE, Arc::new(Entry { service, destinations }))])
     }
 
     fn has(active: u32, inactive: u32) -> BTreeMap<DestinationKey, Connections> {

@@ -47,10 +47,14 @@ impl Refused {
         }
     }
 
-    /// Another configuration: everything is tried, and told, anew.
-    pub(super) fn forget(&mut self) {
-        self.known.clear();
-        self.again.clear();
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Another configuration: of these services everything is tried, and told, anew.
+    pub(super) fn forget(&mut self, of: impl Fn(&ServiceKey) -> bool) {
+        self.known.retain(|(service, _), _| !of(service));
+        self.again.retain(|(service, _), _| !of(service));
     }
 
     /// Lets everything be tried once more: somebody may have loaded the module that was missing. Answers the services concerned.
