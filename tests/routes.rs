@@ -202,16 +202,21 @@ fn a_tracked_route_that_is_taken_away_makes_room_for_another_router_and_no_track
 }
 
 #[test]
-fn the_interface_of_a_route_is_watched() {
+fn the_interfaces_of_a_route_and_of_a_rule_are_watched() {
     laboratory(&["ka1"], |lab| {
         let ka1 = lab.host("ka1");
         lab.second_network("eth1", &["ka1"]).unwrap();
-        let daemon = start(ka1, &fast_with(100, "virtual_routes {\n 198.51.100.0/24 dev eth1\n }"));
-        lab.wait("the route", secs(8), || has(ka1, "198.51.100.0/24")).unwrap();
-        ka1.set_link("eth1", false).unwrap();
-        wait_log(lab, &daemon, "(VI_1) Entering FAULT STATE", secs(5));
-        ka1.set_link("eth1", true).unwrap();
-        lab.wait("the route again", secs(10), || has(ka1, "198.51.100.0/24")).unwrap();
+        let of_route = "virtual_routes {\n 198.51.100.0/24 dev eth1\n }";
+        let of_rule = "virtual_rules {\n oif eth1 table 100 priority 1000\n }";
+        for (lines, what) in [(of_route, "198.51.100.0/24"), (of_rule, "1000:")] {
+            let mut daemon = start(ka1, &fast_with(100, lines));
+            lab.wait(what, secs(8), || has(ka1, what)).unwrap();
+            ka1.set_link("eth1", false).unwrap();
+            wait_log(lab, &daemon, "(VI_1) Entering FAULT STATE", secs(5));
+            ka1.set_link("eth1", true).unwrap();
+            lab.wait("everything again", secs(10), || has(ka1, what) && ka1.has(VIP)).unwrap();
+            daemon.stop().unwrap();
+        }
     });
 }
 
