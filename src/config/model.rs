@@ -93,6 +93,15 @@ impl VrrpGlobal {
     }
 }
 
+/// `net_namespace_ipvs`: where the balancer's table is, when that is not where the daemon runs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum IpvsNamespace {
+    /// The network namespace in which the daemon was started, before it joined another one.
+    Default,
+    /// One that `ip netns` made.
+    Named(String),
+}
+
 /// `global_defs` and the root keywords, defaults filled in.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Global {
@@ -102,6 +111,9 @@ pub struct Global {
     pub default_interface: String,
     /// `net_namespace`.
     pub net_namespace: Option<String>,
+    /// `net_namespace_ipvs`: nothing is where the daemon runs.
+    #[serde(default)]
+    pub net_namespace_ipvs: Option<IpvsNamespace>,
     /// `instance` (the daemon's name, not a VRRP instance's).
     pub instance: Option<String>,
     /// `use_pid_dir`.
@@ -189,6 +201,7 @@ impl Default for Global {
             router_id: None,
             default_interface: "eth0".to_owned(),
             net_namespace: None,
+            net_namespace_ipvs: None,
             instance: None,
             use_pid_dir: false,
             child_wait_time: Duration::from_secs(5),

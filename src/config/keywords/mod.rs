@@ -51,7 +51,8 @@ const ROWS: &[Row] = &[
         .lenient()
         .act(daemon::net_namespace),
     K::values("net_namespace_ipvs", "[NAME]", 0, 1, "configure IPVS in this network namespace")
-        .default("net_namespace; the default one when written alone"),
+        .default("net_namespace; the one it is started in when written alone")
+        .act(daemon::net_namespace_ipvs),
     K::flag("namespace_with_ipsets", "allow ipsets in a namespace with kernels before 3.13"),
     K::flag("use_pid_dir", "pid files in a directory of their own").act(daemon::use_pid_dir),
     K::value("instance", "NAME", "name of this daemon among several").default("none").lenient().act(daemon::daemon_instance),

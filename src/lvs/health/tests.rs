@@ -30,7 +30,7 @@ fn server(weights: &[u32], quorum: u32, hysteresis: u32, sorry: Option<bool>, in
         .map(|(weight, last)| RealServer {
             weight: *weight,
             inhibit,
-            checkers: vec![checker(alpha)],
+            checkers: vec![checker(alpha).into()],
             ..RealServer::new([127, 0, 0, last].into(), 80)
         })
         .collect();
