@@ -3,10 +3,12 @@
 pub mod certificate;
 pub mod dialogue;
 pub mod dns;
+pub mod file;
 pub mod http;
 pub mod mail;
 pub mod misc;
 pub mod patience;
+pub mod ping;
 pub mod regex;
 pub mod schedule;
 pub mod settings;

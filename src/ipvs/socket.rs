@@ -1,6 +1,6 @@
 //! The socket: requests in batches, one acknowledgement a batch. The kernel works on a request inside `sendmsg`, so nothing here waits.
 
-use super::wire::{self, Message, Messages, Mode, WireError};
+use super::wire::{self, Info, Message, Messages, Mode, WireError};
 use crate::lvs::plan::Change;
 use crate::lvs::settings::{SyncDaemon, Timeouts};
 use crate::lvs::table::{Entry, Service, ServiceKey, Table};
@@ -59,20 +59,21 @@ pub fn explain(errno: i32) -> String {
 /// A connection to the kernel's balancer.
 pub struct Socket {
     socket: Netlink,
+    info: Info,
     family: u16,
     seq: u32,
     buffer: Vec<u8>,
 }
 
 impl Socket {
-    /// Opens it in the current network namespace.
+    /// Opens it in the current network namespace, and finds out whether there is a balancer and whether we may use it.
     pub fn open() -> Result<Self, IpvsError> {
         let mut socket = Netlink::new(NETLINK_GENERIC)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
         // An error would otherwise repeat the whole request.
         socket.set_cap_ack(true)?;
-        let mut socket = Self { socket, family: CONTROLLER, seq: 0, buffer: Vec::with_capacity(65_536) };
+        let mut socket = Self { socket, info: Info::default(), family: CONTROLLER, seq: 0, buffer: Vec::with_capacity(65_536) };
         let mut family = None;
         let asked = socket.ask(0, wire::resolve_family(), |attributes| {
             family = Some(wire::family_id(attributes)?);
@@ -83,7 +84,18 @@ impl Socket {
             (Ok(()), None) | (Err(IpvsError::Refused { errno: libc::ENOENT, .. }), _) => return Err(IpvsError::Absent),
             (Err(error), _) => return Err(error),
         }
+        let mut info = None;
+        socket.ask(0, wire::get_info(), |attributes| {
+            info = Some(wire::read_info(attributes)?);
+            Ok(())
+        })?;
+        socket.info = info.ok_or(IpvsError::Silent)?;
         Ok(socket)
+    }
+
+    /// What the balancer is.
+    pub fn info(&self) -> Info {
+        self.info
     }
 
     /// Carries out the changes in their order. Answers those that the kernel refused, by place, with the errno.

@@ -3,8 +3,8 @@
 mod read;
 mod write;
 
-pub use read::{Message, Messages, family_id, read_destination, read_service};
-pub use write::{Mode, change, dump_destinations, dump_services, flush, resolve_family, set_timeouts, start_daemon, stop_daemon};
+pub use read::{Info, Message, Messages, family_id, read_destination, read_info, read_service};
+pub use write::{Mode, change, dump_destinations, dump_services, flush, get_info, resolve_family, set_timeouts, start_daemon, stop_daemon};
 
 use thiserror::Error;
 
@@ -35,6 +35,7 @@ mod command {
     pub(super) const NEW_DAEMON: u8 = 9;
     pub(super) const DEL_DAEMON: u8 = 10;
     pub(super) const SET_CONFIG: u8 = 12;
+    pub(super) const GET_INFO: u8 = 15;
     pub(super) const FLUSH: u8 = 17;
 }
 

@@ -6,6 +6,7 @@ use super::roles::RoleName;
 use super::{EXIT_FATAL, EXIT_PERMISSION, EXIT_SOFTWARE, checker, mail, paths, signals, vrrp};
 use crate::ipc::messages::{Dump, ToChecker, ToVrrp};
 use crate::ipc::{Interrupt, channel};
+use crate::ipvs::Socket;
 use crate::sys::log::{self, LogOptions};
 use crate::sys::privileges::{self, DropError};
 use crate::sys::{process, sandbox};
@@ -64,8 +65,9 @@ fn run(boot: &Boot, options: &Options) -> u8 {
         }
     };
     for (keyword, error) in boot.tuning.apply() {
-        tracing::warn!("{keyword} has no effect: {error}");
+        tracing::warn!("{}_{keyword} has no effect: {error}", if boot.role.name == RoleName::Vrrp { "vrrp" } else { "checker" });
     }
+    let balancer = balancer(boot);
     if let Err(error) = drop_powers(boot, options) {
         tracing::error!("{} child: {error}", boot.role.title);
         return if matches!(error, DropError::Missing(_)) { EXIT_PERMISSION } else { EXIT_FATAL };
@@ -77,7 +79,16 @@ fn run(boot: &Boot, options: &Options) -> u8 {
             return EXIT_FATAL;
         }
     };
-    runtime.block_on(serve(boot, options, stream))
+    runtime.block_on(serve(boot, options, stream, balancer))
+}
+
+/// The way to the kernel's balancer, for who needs it, opened while all powers are there: the kernel may load its module
+/// for it. When there is none, the child says so, and tries again.
+fn balancer(boot: &Boot) -> Option<Socket> {
+    match boot.role.name {
+        RoleName::Checker | RoleName::CheckerRaw => Socket::open().ok(),
+        RoleName::Vrrp | RoleName::Mail => None,
+    }
 }
 
 /// User, capabilities, files, system calls, in this order: each step needs what the next one takes away.
@@ -101,15 +112,15 @@ fn drop_powers(boot: &Boot, options: &Options) -> Result<(), DropError> {
     Ok(())
 }
 
-async fn serve(boot: &Boot, options: &Options, stream: UnixStream) -> u8 {
+async fn serve(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Socket>) -> u8 {
     tokio::spawn(log::flusher());
-    play(boot, options, stream).await.unwrap_or_else(|error| {
+    play(boot, options, stream, balancer).await.unwrap_or_else(|error| {
         tracing::error!("cannot reach the supervisor: {error}");
         EXIT_SOFTWARE
     })
 }
 
-async fn play(boot: &Boot, options: &Options, stream: UnixStream) -> io::Result<u8> {
+async fn play(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Socket>) -> io::Result<u8> {
     Ok(match boot.role.name {
         RoleName::Vrrp => {
             let (outbox, inbox) = channel(stream)?;
@@ -126,7 +137,7 @@ async fn play(boot: &Boot, options: &Options, stream: UnixStream) -> io::Result<
         RoleName::Checker | RoleName::CheckerRaw => {
             let (outbox, inbox) = channel(stream)?;
             tokio::spawn(obey_signals(inbox.interrupt(), ToChecker::Stop, checker_meaning));
-            checker::run(outbox, inbox).await
+            checker::run(outbox, inbox, balancer).await
         }
     })
 }

@@ -210,6 +210,23 @@ fn forwarding(nest: &[u8]) -> Result<Forwarding, WireError> {
     Ok(Forwarding::Tunnel(tunnel))
 }
 
+/// What the kernel's balancer says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Info {
+    /// Major, minor and patch number.
+    pub version: (u8, u8, u8),
+    /// Buckets of its table of connections.
+    pub buckets: u32,
+}
+
+/// The answer to [`super::get_info`].
+pub fn read_info(attributes: &[u8]) -> Result<Info, WireError> {
+    const VERSION: u16 = 1;
+    const CONN_TAB_SIZE: u16 = 2;
+    let [_, major, minor, patch] = number(attributes, VERSION)?.to_be_bytes();
+    Ok(Info { version: (major, minor, patch), buckets: number(attributes, CONN_TAB_SIZE)? })
+}
+
 /// The number of a generic netlink family from the controller's answer.
 pub fn family_id(attributes: &[u8]) -> Result<u16, WireError> {
     const FAMILY_ID: u16 = 1;

@@ -207,3 +207,13 @@ proptest! {
         let _ = (read_service(body), read_destination(body, Family::V4));
     }
 }
+
+#[test]
+fn the_balancer_says_what_it_is() {
+    // IPVS_INFO_ATTR_VERSION and IPVS_INFO_ATTR_CONN_TAB_SIZE of linux/ip_vs.h; ip_vs(5) of Linux 6.1 says 1.2.1, 4096.
+    let number = |kind: u16, value: u32| [8u16.to_ne_bytes(), kind.to_ne_bytes()].concat().into_iter().chain(value.to_ne_bytes());
+    let answer: Vec<u8> = number(1, 0x01_02_01).chain(number(2, 4096)).collect();
+    assert_eq!(read_info(&answer), Ok(Info { version: (1, 2, 1), buckets: 4096 }));
+    assert!(read_info(&answer[..8]).is_err());
+    assert_eq!(get_info(), [15, 1, 0, 0]);
+}

@@ -198,6 +198,11 @@ pub fn dump_destinations(key: &ServiceKey) -> Vec<u8> {
     out.0
 }
 
+/// What the balancer is; needs the same permission as every change.
+pub fn get_info() -> Vec<u8> {
+    Attributes::command(command::GET_INFO).0
+}
+
 /// Empties the whole table.
 pub fn flush() -> Vec<u8> {
     Attributes::command(command::FLUSH).0

@@ -1,10 +1,13 @@
 //! Keeps the kernel's table what it should be.
 
-use crate::ipvs::wire::Mode;
+use crate::ipvs::wire::{Info, Mode};
 use crate::ipvs::{IpvsError, Socket};
+use crate::lvs::marks::Marked;
 use crate::lvs::plan::{Change, apply, plan};
 use crate::lvs::settings::{SyncDaemon, Timeouts};
 use crate::lvs::table::{Destination, DestinationKey, Entry, ServiceKey, Table};
+use crate::net::nftables::marks::Marker;
+use crate::net::nftables::{Firewall, NftError};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -32,6 +35,8 @@ pub(super) enum Msg {
     Put(Table),
     /// Connection timeouts.
     Timeouts(Timeouts),
+    /// nftables marks this, in the table of that name; nothing without one.
+    Mark(Option<Firewall>, BTreeSet<Marked>),
     /// Which halves of connection synchronisation run.
     Sync(Option<SyncDaemon>, Vec<Mode>),
     /// A look at the kernel's table.
@@ -45,6 +50,8 @@ pub(super) enum Msg {
 pub(super) struct Keeper;
 
 pub(super) struct Arguments {
+    /// The socket, when it is open already.
+    pub(super) socket: Option<Socket>,
     /// Empty the table first (`lvs_flush`).
     pub(super) flush: bool,
 }
@@ -64,6 +71,9 @@ pub(super) struct State {
     sync: (Option<SyncDaemon>, Vec<Mode>),
     running: Vec<Mode>,
     told: Option<String>,
+    marker: Option<Marker>,
+    /// The kernel acknowledges and shows nothing: what it shows is no reason to change anything.
+    blind: bool,
 }
 
 impl Actor for Keeper {
@@ -84,8 +94,10 @@ impl Actor for Keeper {
             sync: (None, Vec::new()),
             running: Vec::new(),
             told: None,
+            marker: None,
+            blind: false,
         };
-        state.open();
+        state.open(arguments.socket);
         myself.send_interval(AUDIT, || Msg::Audit);
         myself.send_interval(RETRY, || Msg::Open);
         Ok(state)
@@ -115,6 +127,7 @@ impl Actor for Keeper {
                 state.timeouts = Some(timeouts);
                 state.settings();
             }
+            Msg::Mark(firewall, wanted) => state.mark(firewall, &wanted),
             Msg::Sync(daemon, modes) => {
                 state.sync = (daemon, modes);
                 state.synchronise();
@@ -122,7 +135,7 @@ impl Actor for Keeper {
             Msg::Audit => state.audit().await,
             Msg::Open => {
                 if state.socket.is_none() {
-                    state.open();
+                    state.open(None);
                     if state.socket.is_some() {
                         state.learn(&state.ours.clone());
                         state.settings();
@@ -141,9 +154,12 @@ impl Actor for Keeper {
 }
 
 impl State {
-    fn open(&mut self) {
-        match Socket::open() {
+    /// Takes up the socket that is `ready`, or opens one.
+    fn open(&mut self, ready: Option<Socket>) {
+        match ready.map_or_else(Socket::open, Ok) {
             Ok(socket) => {
+                let Info { version: (major, minor, patch), buckets } = socket.info();
+                tracing::debug!("IPVS {major}.{minor}.{patch}, {buckets} buckets for connections");
                 self.socket = Some(socket);
                 self.told = None;
                 if std::mem::take(&mut self.flush) {
@@ -183,7 +199,7 @@ impl State {
 
     /// Reads these services of the kernel's table.
     fn learn(&mut self, keys: &BTreeSet<ServiceKey>) {
-        if keys.is_empty() {
+        if keys.is_empty() || self.blind {
             return;
         }
         let read = self.attempt(|socket| {
@@ -212,6 +228,23 @@ impl State {
             }
         };
         self.carry_out(&changes).await;
+        if only.is_none() && changes.iter().any(|change| matches!(change, Change::AddService(..))) {
+            self.look_once();
+        }
+    }
+
+    /// Whether the kernel shows at least something of what it has just acknowledged. One that does not (an emulation, a
+    /// filter in between) would have everything put back every second.
+    fn look_once(&mut self) {
+        let Some(services) = self.attempt(Socket::services) else { return };
+        let blind = services.is_empty() && !self.actual.is_empty();
+        if blind && !self.blind {
+            tracing::warn!(
+                "IPVS shows an empty table after it acknowledged {} services: changes by others cannot be seen",
+                self.actual.len()
+            );
+        }
+        self.blind = blind;
     }
 
     async fn carry_out(&mut self, changes: &[Change]) {
@@ -259,6 +292,9 @@ impl State {
 
     /// Looks for what others changed, and puts it right: at all services, and at the destinations of some of them.
     async fn audit(&mut self) {
+        if self.blind {
+            return;
+        }
         let Some(services) = self.attempt(Socket::services) else { return };
         let found: BTreeMap<_, _> = services.into_iter().filter(|(key, _)| self.desired.contains_key(key)).collect();
         self.actual.retain(|key, _| found.contains_key(key) || !self.desired.contains_key(key));
@@ -319,7 +355,29 @@ impl State {
         }
     }
 
+    fn mark(&mut self, firewall: Option<Firewall>, wanted: &BTreeSet<Marked>) {
+        if let Err(error) = self.marks(firewall, wanted) {
+            tracing::error!("{error}; what is sent to virtual server groups reaches no server");
+        }
+    }
+
+    /// Has `wanted` marked in the tables of this name; tables that had another name before go.
+    fn marks(&mut self, firewall: Option<Firewall>, wanted: &BTreeSet<Marked>) -> Result<(), NftError> {
+        if self.marker.as_ref().map(Marker::settings) != firewall.as_ref()
+            && let Some(mut before) = self.marker.take()
+        {
+            before.set(&BTreeSet::new())?;
+        }
+        let Some(firewall) = firewall else { return Ok(()) };
+        let marker = match &mut self.marker {
+            Some(marker) => marker,
+            none => none.insert(Marker::open(&firewall)?),
+        };
+        marker.set(wanted)
+    }
+
     async fn clear(&mut self, whole: bool) {
+        self.mark(None, &BTreeSet::new());
         self.sync.1.clear();
         self.synchronise();
         self.desired.clear();

@@ -4,14 +4,16 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{self, Failure, Kind, words};
+use crate::check::{self, Failure, Kind, file, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
+use crate::ipvs::Socket;
 use crate::ipvs::wire::Mode;
 use crate::lvs::health::Health;
+use crate::lvs::marks::marked;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{ServiceKey, Table, desired, keys};
+use crate::lvs::table::{Table, addresses, desired};
 use crate::probe::Trust;
 use crate::process::rooted::Heard;
 use crate::sys::tuning;
@@ -70,8 +72,18 @@ pub(super) enum RootMsg {
 
 pub(super) struct Root;
 
+/// What the child begins with.
+pub(super) struct RootArguments {
+    /// To the supervisor.
+    pub(super) outbox: Outbox<FromChecker>,
+    /// The way to the kernel's balancer, when it is open already.
+    pub(super) socket: Option<Socket>,
+}
+
 pub(super) struct State {
     outbox: Outbox<FromChecker>,
+    /// The first keeper's; later ones open their own.
+    socket: Option<Socket>,
     restarts: Restarts,
     balancer: Balancer,
     health: Vec<Health>,
@@ -90,11 +102,12 @@ pub(super) struct State {
 impl Actor for Root {
     type Msg = RootMsg;
     type State = State;
-    type Arguments = Outbox<FromChecker>;
+    type Arguments = RootArguments;
 
-    async fn pre_start(&self, _: ActorRef<RootMsg>, outbox: Self::Arguments) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<RootMsg>, arguments: RootArguments) -> Result<State, ActorProcessingErr> {
         Ok(State {
-            outbox,
+            outbox: arguments.outbox,
+            socket: arguments.socket,
             restarts: Restarts::new(Backoff::actor()),
             balancer: Balancer::default(),
             health: Vec::new(),
@@ -205,9 +218,8 @@ impl State {
             KEEPER => {
                 // Only the first one may empty the table: later ones find their own.
                 let flush = self.balancer.flush && std::mem::replace(&mut self.balancer.flush, false);
-                Actor::spawn_linked(Some(name.to_owned()), Keeper, keeper::Arguments { flush }, myself.get_cell())
-                    .await
-                    .map(|(actor, _)| actor.get_cell())
+                let arguments = keeper::Arguments { socket: self.socket.take(), flush };
+                Actor::spawn_linked(Some(name.to_owned()), Keeper, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
             }
             _ => {
                 let arguments =
@@ -230,6 +242,7 @@ impl State {
                 tell(KEEPER, keeper::Msg::Timeouts(timeouts));
             }
             tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
+            self.mark();
             self.synchronise();
         } else {
             tell(PROBER, prober::Msg::Replace(self.watches()));
@@ -244,7 +257,7 @@ impl State {
         let mut watches = Vec::new();
         for server in &self.balancer.servers {
             let service = server.to_string();
-            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server) } else { Arc::new([]) };
+            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server).into() } else { Arc::new([]) };
             for real in &server.real_servers {
                 let name: Arc<str> = server.name_of(real).into();
                 for (place, checker) in (0u32..).zip(&real.checkers) {
@@ -304,13 +317,13 @@ impl State {
                 for (place, checker) in server.checkers.iter().enumerate() {
                     let Kind::File(file) = &checker.kind else { continue };
                     if file.name == name {
-                        let delta = value.saturating_mul(file.weight);
-                        let fault = delta <= i64::from(i32::MIN);
+                        let delta = file::judge(file, value);
+                        let fault = delta.is_none();
                         if fault != health.is_failing(real, place) {
                             tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
                         }
                         // Who is out keeps its weight: the number says that it is out, not how much it could bear.
-                        if !fault {
+                        if let Some(delta) = delta {
                             changed.extend(health.weight_changed(real, place, delta));
                         }
                         changed.extend(health.checker_changed(real, place, !fault));
@@ -376,6 +389,7 @@ impl State {
             tell(KEEPER, keeper::Msg::Timeouts(timeouts));
         }
         tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
+        self.mark();
         if sync {
             self.synchronise();
         }
@@ -398,6 +412,12 @@ impl State {
                 }
             }
         }
+    }
+
+    /// What nftables marks follows the services that the marks are for.
+    fn mark(&self) {
+        let firewall = self.balancer.marking.as_ref().map(|marking| marking.firewall.clone());
+        tell(KEEPER, keeper::Msg::Mark(firewall, marked(&self.balancer.servers)));
     }
 
     /// The sync daemon follows its VRRP instance; without one both halves run.
@@ -449,15 +469,6 @@ impl State {
 /// When Keeper and Prober are done with a configuration.
 fn give_back_soon(myself: &ActorRef<RootMsg>) {
     myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
-}
-
-/// What clients reach; a firewall mark has no address.
-fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
-    let address = |key| match key {
-        ServiceKey::Socket(_, address, _) => Some(address),
-        ServiceKey::Mark(..) => None,
-    };
-    keys(server).into_iter().filter_map(address).collect()
 }
 
 /// What a mail says about a checker that changed its mind.
