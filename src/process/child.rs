@@ -9,7 +9,7 @@ use crate::ipc::{Interrupt, channel};
 use crate::ipvs::Socket;
 use crate::sys::log::{self, LogOptions};
 use crate::sys::privileges::{self, DropError};
-use crate::sys::{process, sandbox};
+use crate::sys::{process, sandbox, tuning};
 use futures_util::StreamExt;
 use signal_hook_tokio::Signals;
 use std::os::unix::net::UnixStream;
@@ -81,11 +81,17 @@ fn run(boot: &Boot, options: &Options) -> u8 {
     runtime.block_on(serve(boot, options, stream, balancer))
 }
 
-/// The way to the kernel's balancer, for who needs it, opened while all powers are there: the kernel may load its module
+/// The way to the kernel's balancer, and files enough, for who needs it; opened while all powers are there: the kernel may load its module
 /// for it. When there is none, the child says so, and tries again.
 fn balancer(boot: &Boot) -> Option<Socket> {
     match boot.role.name {
-        RoleName::Checker | RoleName::CheckerRaw => Socket::open().ok(),
+        RoleName::Checker | RoleName::CheckerRaw => {
+            // A check under way is an open file.
+            if let Err(error) = tuning::allow_open_files() {
+                tracing::warn!("the limit of open files stays as it is: {error}");
+            }
+            Socket::open().ok()
+        }
         RoleName::Vrrp | RoleName::Mail => None,
     }
 }
