@@ -103,7 +103,7 @@ fn preempt_delay_postpones_preemption_but_not_the_rescue_of_a_dead_master() {
         let from = lab::now();
         let mut first = start(lab.host("ka1"), &fast_with(100, "preempt_delay 2"));
         let moved = only(lab, "ka1", VIP, secs(6)).since(from);
-        assert!(moved > secs(2) && moved < secs(4), "{moved:?}");
+        assert!(moved > secs(2) && moved < secs(2) + 2 * BUSY, "{moved:?}");
         first.stop().unwrap();
         only(lab, "ka2", VIP, secs(3));
         let _first = start_again(lab.host("ka1"));
@@ -111,7 +111,7 @@ fn preempt_delay_postpones_preemption_but_not_the_rescue_of_a_dead_master() {
         let dead = lab::now();
         second.stop().unwrap();
         let rescued = only(lab, "ka1", VIP, secs(3)).since(dead);
-        assert!(rescued < millis(1400), "{rescued:?}");
+        assert!(rescued < secs(2), "it waited for the delay: {rescued:?}");
     });
 }
 
@@ -169,7 +169,7 @@ fn down_timer_adverts_lengthens_the_wait_for_a_silent_master() {
         let (last, first) = succession(lab, "ka1", "ka2", secs(3));
         let took = first.at.since(last.at);
         let due = master_down_interval(INTERVAL, 90) + 3 * INTERVAL;
-        assert!(took + Duration::from_micros(100) >= due && took < due + millis(150), "{took:?}, due {due:?}");
+        assert!(took + Duration::from_micros(100) >= due && took < due + BUSY, "{took:?}, due {due:?}");
     });
 }
 
@@ -180,7 +180,8 @@ fn vrrp_startup_delay_keeps_everything_quiet_first() {
         let _daemon = start(lab.host("ka1"), &format!("global_defs {{\n vrrp_startup_delay 1.5\n}}\n{}", fast(100)));
         let first = wait_adverts(lab, 0, "ka1", 1, secs(6))[0].clone();
         let took = first.at.since(from);
-        assert!(took > millis(1500) + master_down_interval(INTERVAL, 100) && took < millis(3000), "{took:?}");
+        let due = millis(1500) + master_down_interval(INTERVAL, 100);
+        assert!(took > due && took < due + 2 * BUSY, "{took:?}");
     });
 }
 
@@ -217,9 +218,8 @@ fn centisecond_adverts_keep_their_rhythm_and_say_it() {
         let mark = lab.capture().mark();
         let seen = wait_adverts(lab, mark, "ka1", 100, secs(5));
         assert!(seen.iter().all(|advert| advert.interval == 2 && advert.version == 3 && advert.checksum_ok && advert.length == 12));
-        let span = seen.last().unwrap().at.since(seen[0].at);
-        let due = millis(20) * u32::try_from(seen.len() - 1).unwrap();
-        assert!(span >= due - millis(5) && span < due + due / 10, "{span:?} for {due:?}");
+        let rhythm = median_gap(&seen.iter().map(|advert| advert.at).collect::<Vec<_>>());
+        assert!(rhythm > millis(18) && rhythm < millis(24), "{rhythm:?}");
         first.kill_all();
         assert_succession_on_time(lab, "ka1", "ka2", millis(20), 90);
     });

@@ -69,9 +69,9 @@ fn bombard(seed: u64, config: impl Fn(u8) -> String, right: impl Fn(Ipv4Addr) ->
         wait_adverts(lab, mark, "ka1", 4, secs(5));
         let sent = adverts(lab, mark, "ka1");
         assert!(sent.iter().all(|advert| advert.priority == 100), "the master changed its mind");
-        assert!(longest_gap(&sent) < interval + interval / 2, "silent for {:?}", longest_gap(&sent));
-        let due = sent.last().unwrap().at.since(sent[0].at).as_nanos() / interval.as_nanos();
-        assert!((sent.len() as u128).abs_diff(due + 1) <= 1, "{} adverts where {due} were due", sent.len());
+        assert!(longest_gap(&sent) < master_down_interval(interval, 90), "silent for {:?}", longest_gap(&sent));
+        let rhythm = median_gap(&sent.iter().map(|advert| advert.at).collect::<Vec<_>>());
+        assert!(rhythm > interval * 9 / 10 && rhythm < interval * 12 / 10, "{rhythm:?}");
         assert!(adverts(lab, mark, "ka2").is_empty(), "the backup took over: {}", second.log());
         assert!(watch.changes().iter().all(|seen| seen.what.address.ip() != IpAddr::from(VIP)));
         for daemon in [&first, &second] {
@@ -114,7 +114,7 @@ fn two_bad_packets_a_second_do_not_silence_a_master() {
             injector.send(&Forged { ttl: 1, ..Forged::v2(lab.host("client").ipv4(), 51, 255) }.frame()).unwrap();
             std::thread::sleep(millis(450));
         }
-        assert!(longest_gap(&adverts(lab, mark, "ka1")) < millis(1200));
+        assert!(longest_gap(&adverts(lab, mark, "ka1")) < master_down_interval(secs(1), 90));
         assert!(adverts(lab, mark, "ka2").is_empty());
     });
 }

@@ -27,9 +27,12 @@ pub enum Step {
 /// Why a check failed.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub enum Failure {
-    /// No connection, or it broke.
+    /// No connection.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// The connection broke.
+    #[error("the connection broke: {0}")]
+    Broken(String),
     /// No connection within the time.
     #[error("no connection within {0:?}")]
     NotConnected(Duration),
@@ -81,10 +84,13 @@ pub enum Failure {
     /// A script was killed.
     #[error("killed by signal {0}")]
     Killed(i32),
+    /// A script could not be started.
+    #[error("not started: {0}")]
+    NotStarted(String),
     /// A script took too long.
     #[error("timed out")]
     ScriptTimedOut,
-    /// The check could not be made here; the server is not to blame, yet nobody can say that it is well.
+    /// The check could not be made, for a reason that is ours: it says nothing of the server.
     #[error("cannot check: {0}")]
     Local(String),
 }

@@ -125,17 +125,34 @@ enum Stage {
     Over,
 }
 
+/// A page whose header promises another length than it has. It is judged as it came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OddLength {
+    /// Content-Length.
+    pub promised: u64,
+    /// Bytes that came before the end, or together with the last that was promised.
+    pub came: u64,
+}
+
 /// The conversation.
 #[derive(Debug)]
 pub struct Http {
     request: Arc<Request>,
     stage: Stage,
+    promised: Option<u64>,
+    came: u64,
 }
 
 impl Http {
     /// A new one.
     pub const fn new(request: Arc<Request>) -> Self {
-        Self { request, stage: Stage::Header(Vec::new()) }
+        Self { request, stage: Stage::Header(Vec::new()), promised: None, came: 0 }
+    }
+
+    /// Once it is over: whether the page was not as long as its header says.
+    pub fn odd_length(&self) -> Option<OddLength> {
+        let promised = self.promised.filter(|promised| matches!(self.stage, Stage::Over) && *promised != self.came)?;
+        Some(OddLength { promised, came: self.came })
     }
 
     /// Reads the header when it is whole; answers the body bytes that came with it.
@@ -148,13 +165,15 @@ impl Http {
         let rest = pending.split_off(body);
         let status = status_code(&head).ok_or(Failure::Malformed("no HTTP status line"))?;
         let digest = self.request.digest.map(|_| Md5::new());
-        self.stage = Stage::Body { status, left: content_length(&head), digest, page: Vec::new() };
+        self.promised = content_length(&head);
+        self.stage = Stage::Body { status, left: self.promised, digest, page: Vec::new() };
         Ok(Some(rest))
     }
 
     /// Takes body bytes; the verdict once all are there.
     fn body(&mut self, bytes: &[u8]) -> Step {
         let Stage::Body { left, digest, page, .. } = &mut self.stage else { return Step::Read };
+        self.came += bytes.len() as u64;
         let bytes = match left {
             Some(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
@@ -231,11 +250,11 @@ pub fn header_end(bytes: &[u8]) -> Option<(usize, usize)> {
     }
 }
 
-/// `HTTP/1.1 200 OK` -> 200, leniently: the reason may be missing.
+/// `HTTP/1.1 200 OK` -> 200, leniently: the reason may be missing, and the first word is another with Icecast (`ICY 200 OK`)
+/// and RTSP, which are checked this way too.
 fn status_code(head: &str) -> Option<u16> {
-    let mut words = head.lines().next()?.split_ascii_whitespace();
-    words.next().filter(|word| word.starts_with("HTTP/"))?;
-    words.next().filter(|word| word.len() == 3)?.parse().ok()
+    let word = head.lines().next()?.split_ascii_whitespace().nth(1)?;
+    if word.len() == 3 && word.bytes().all(|digit| digit.is_ascii_digit()) { word.parse().ok() } else { None }
 }
 
 fn content_length(head: &str) -> Option<u64> {
@@ -358,6 +377,28 @@ mod tests {
         assert_eq!(check.closed(), Step::Done(Ok(())));
         let mut check = http(Some(HELLO));
         assert_eq!(check.received(b"HTTP/1.1 204\nContent-Length: 5\n\nhello and more"), Step::Done(Ok(())));
+    }
+
+    #[test]
+    fn a_length_that_is_not_true_is_told_and_not_judged() {
+        let mut check = http(Some(HELLO));
+        check.received(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhel");
+        check.received(b"lo");
+        assert_eq!(check.odd_length(), None, "more may come");
+        assert_eq!(check.closed(), Step::Done(Ok(())));
+        assert_eq!(check.odd_length(), Some(OddLength { promised: 50, came: 5 }));
+        let mut check = http(Some(HELLO));
+        assert_eq!(check.received(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello!"), Step::Done(Ok(())));
+        assert_eq!(check.odd_length(), Some(OddLength { promised: 5, came: 6 }));
+    }
+
+    #[test]
+    fn a_status_has_three_digits_whatever_word_stands_before_it() {
+        let status = |line: &str| status_code(&format!("{line}\r\n"));
+        assert_eq!([status("HTTP/1.1 200 OK"), status("ICY 200 OK"), status("RTSP/1.0 400")], [Some(200), Some(200), Some(400)]);
+        for line in ["HTTP/1.1 20 x", "HTTP/1.1 2000 x", "HTTP/1.1 +20 x", "200 OK", "", "SSH-2.0-x"] {
+            assert_eq!(status(line), None, "{line}");
+        }
     }
 
     #[test]

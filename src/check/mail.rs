@@ -25,6 +25,7 @@ fn smtp(target: &Target, failure: &Failure) -> String {
     let target = format!("[{}]:{}", target.address, target.port);
     let text = match failure {
         Failure::Connect(_) => format!("Could not connect to server {target}"),
+        Failure::Broken(_) | Failure::ClosedEarly => format!("Read failure from server {target}"),
         Failure::TimedOut(_) => format!("Read timeout from server {target}"),
         Failure::Reply(text) => format!("Bad response from server {target}: {text}"),
         other => other.to_string(),

@@ -25,7 +25,7 @@ pub fn judge(outcome: &ScriptOutcome, dynamic: bool) -> Result<Option<i64>, Fail
         ScriptOutcome::Signalled(signal) => Err(Failure::Killed(*signal)),
         ScriptOutcome::TimedOut => Err(Failure::ScriptTimedOut),
         ScriptOutcome::StillRunning => Err(Failure::Local("the script still runs from before".to_owned())),
-        ScriptOutcome::NotStarted(why) => Err(Failure::Local(why.clone())),
+        ScriptOutcome::NotStarted(why) => Err(Failure::NotStarted(why.clone())),
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod dialogue;
 pub mod dns;
+pub mod file;
 pub mod http;
 pub mod mail;
 pub mod misc;

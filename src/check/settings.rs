@@ -1,6 +1,7 @@
 //! What every checker has: where it connects and when it runs.
 
-use super::{dns, http, misc, smtp, udp};
+use super::schedule::Manner;
+use super::{dns, file, http, misc, smtp, udp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -38,7 +39,7 @@ pub enum Kind {
     /// `MISC_CHECK`.
     Misc(misc::Settings),
     /// `FILE_CHECK`: the `track_file`'s number is a weight.
-    File(FileSettings),
+    File(file::Settings),
     /// `BFD_CHECK`: the session's name.
     Bfd(String),
 }
@@ -60,6 +61,11 @@ impl Kind {
         }
     }
 
+    /// Its rhythm.
+    pub const fn manner(&self) -> Manner {
+        Manner { first_decides: !matches!(self, Self::Smtp(_)), from_begin: matches!(self, Self::Misc(_)) }
+    }
+
     /// Its name in a line about a failure, as the original writes it.
     pub const fn log_name(&self) -> &'static str {
         match self {
@@ -68,15 +74,6 @@ impl Kind {
             Self::Tcp | Self::Smtp(_) | Self::Dns(_) | Self::Udp(_) | Self::Misc(_) | Self::File(_) | Self::Bfd(_) => self.keyword(),
         }
     }
-}
-
-/// `FILE_CHECK`.
-#[derive(Clone, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-pub struct FileSettings {
-    /// The `track_file` block's name.
-    pub name: String,
-    /// The file's number times this is added to the server's weight; the block's own `weight`, or 1, when not written.
-    pub weight: i64,
 }
 
 /// The connection set of a checker (`connect_ip`, `connect_port`, `bindto`, `bind_port`, `bind_if`, `connect_timeout`, `fwmark`).

@@ -42,7 +42,8 @@ impl Smtp {
             let line = self.pending.get(start..start + length).unwrap_or_default();
             let text = String::from_utf8_lossy(line).trim_end().to_owned();
             start += length + 1;
-            let code = text.get(..3).and_then(|digits| digits.parse::<u16>().ok());
+            let ends = matches!(text.as_bytes().get(3), None | Some(b' ' | b'-'));
+            let code = text.get(..3).filter(|_| ends).and_then(|digits| digits.parse::<u16>().ok());
             if code.is_none() || text.as_bytes().get(3) != Some(&b'-') {
                 match (self.stage, code) {
                     (Stage::Quit, _) | (Stage::Greeting, Some(220)) | (Stage::Helo, Some(250)) => {}
@@ -107,6 +108,7 @@ mod tests {
     fn a_refusal_fails_with_its_text() {
         let mut check = smtp();
         assert_eq!(check.received(b"554 go away\r\n"), Step::Done(Err(Failure::Greeting("554 go away".to_owned()))));
+        assert_eq!(smtp().received(b"2200 hi\r\n"), Step::Done(Err(Failure::Greeting("2200 hi".to_owned()))));
         let mut check = smtp();
         check.received(b"220 hi\r\n");
         assert_eq!(check.received(b"502 no\r\n"), Step::Done(Err(Failure::Reply("502 no".to_owned()))));

@@ -3,6 +3,7 @@
 //! A cause that the original keeps to itself follows its words in brackets.
 
 use super::dialogue::Failure;
+use super::http::OddLength;
 use super::settings::{Checker, Kind};
 
 /// A checker and those it is about, as they are named in the log.
@@ -84,9 +85,38 @@ impl About<'_> {
                 Failure::Mismatch => format!("UDP check to {server} reply data mismatch."),
                 failure => format!("UDP connection to {server} failed. ({failure})"),
             },
-            Kind::Ping => format!("ICMP connection to {server} failed. ({failure})"),
+            Kind::Ping => match failure {
+                Failure::TimedOut(_) | Failure::TooSlow(_) => format!("ICMP connection to address {server} timeout."),
+                failure => format!("ICMP connection to {server} failed. ({failure})"),
+            },
             Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => format!("{}: {failure}", self.script()),
         }
+    }
+
+    /// `log_all_failures`: a failure that is forgiven, the `count`th in a row.
+    pub fn forgiven(&self, url: usize, failure: &Failure, count: u32) -> String {
+        let retry = self.checker.timing.retry;
+        match self.checker.kind {
+            Kind::Misc(_) if count <= 1 => self.script_failure(failure, &format!(", will do {retry} retries")),
+            Kind::Misc(_) => self.script_failure(failure, &format!(" on retry {}/{retry}", count - 1)),
+            _ => self.reason(url, failure),
+        }
+    }
+
+    /// The check could not be made; what is known of its server stays.
+    pub fn not_made(&self, why: &Failure) -> String {
+        format!("{} on service {} of {}: {why}; the server stays as it is", self.checker.kind.keyword(), self.server, self.of)
+    }
+
+    /// A page is not as long as it says.
+    pub fn odd_length(&self, url: usize, odd: OddLength) -> String {
+        let path = match &self.checker.kind {
+            Kind::Http(settings) => settings.urls.get(url).map_or("", |page| page.path.as_str()),
+            _ => "",
+        };
+        let OddLength { promised, came } = odd;
+        let Self { server, of, .. } = self;
+        format!("http_check for RS {server} VS {of} url {path}: content_length ({promised}) does not match received bytes ({came})")
     }
 
     /// The verdict: down, after so many retries; `first` when it was the first check. With it comes the reason, unless that
@@ -95,14 +125,14 @@ impl About<'_> {
         let Self { checker, server, of } = self;
         let name = checker.kind.log_name();
         let reason = self.reason(url, failure);
-        // At its first check a page counts the retries that it never made as made.
-        let retries = if first && matches!(checker.kind, Kind::Http(_)) { checker.timing.retry } else { retries };
+        // At its first check a page, and a script, counts the retries that it never made as made.
+        let retries = if first && matches!(checker.kind, Kind::Http(_) | Kind::Misc(_)) { checker.timing.retry } else { retries };
         let after = if retries == 0 { String::new() } else { format!(" after {retries} retries") };
         match checker.kind {
             Kind::Smtp(_) => (None, reason),
             Kind::Dns(_) => (None, format!("{reason}{after}")),
             Kind::Ping if retries > 0 => (Some(reason), format!("{name} on service {server} of {of} failed{after}.")),
-            Kind::Misc(_) => (None, self.script_failure(failure, retries)),
+            Kind::Misc(_) => (None, self.script_failure(failure, &self.after(retries))),
             _ => (Some(reason), format!("{name} on service {server} failed{after}.")),
         }
     }
@@ -115,13 +145,16 @@ impl About<'_> {
         format!("Misc check for [{} VS {}] by [{program}]", self.server, self.of)
     }
 
-    fn script_failure(&self, failure: &Failure, retries: u32) -> String {
-        let after = match (self.checker.timing.retry, retries) {
+    fn after(&self, retries: u32) -> String {
+        match (self.checker.timing.retry, retries) {
             (0, _) => " with retry disabled".to_owned(),
             (_, 0) => String::new(),
             (_, 1) => " after 1 retry".to_owned(),
             (_, retries) => format!(" after {retries} retries"),
-        };
+        }
+    }
+
+    fn script_failure(&self, failure: &Failure, after: &str) -> String {
         let (verb, cause) = match failure {
             Failure::ScriptTimedOut => ("timed out", String::new()),
             Failure::Exited(status) => ("failed", format!(" (exited with status {status})")),
@@ -202,6 +235,7 @@ mod tests {
         let by = "Misc check for [[127.1.0.1]:tcp:80 VS [10.8.0.1]:tcp:80] by [/tmp/misc.sh]";
         assert_eq!(verdict(script(), &Failure::Exited(3), 1), format!("{by} failed after 1 retry (exited with status 3)."));
         assert_eq!(verdict(script(), &Failure::ScriptTimedOut, 2), format!("{by} timed out after 2 retries."));
+        assert_eq!(verdict(script(), &Failure::Exited(1), 0), format!("{by} failed after 2 retries (exited with status 1)."));
         let mail = Kind::Smtp(smtp::Settings { helo: "me".to_owned() });
         assert!(verdict(mail, &refused(), 2).starts_with("SMTP_CHECK Could not connect to server [127.1.0.1]:80"));
     }
@@ -215,6 +249,31 @@ mod tests {
         assert!(reason(pages(), &refused()).starts_with("Connection failed server [127.1.0.1]:tcp:80."));
         let udp = Kind::Udp(udp::Settings { payload: vec![], reply: None });
         assert_eq!(reason(udp, &Failure::Mismatch), "UDP check to [127.1.0.1]:tcp:80 reply data mismatch.");
+    }
+
+    #[test]
+    fn forgiven_failures_of_scripts_are_counted() {
+        let checker = checker(script());
+        let about = About { checker: &checker, server: SERVER, of: OF };
+        let by = "Misc check for [[127.1.0.1]:tcp:80 VS [10.8.0.1]:tcp:80] by [/tmp/misc.sh]";
+        assert_eq!(about.forgiven(0, &Failure::Exited(1), 1), format!("{by} failed, will do 2 retries (exited with status 1)."));
+        assert_eq!(about.forgiven(0, &Failure::ScriptTimedOut, 2), format!("{by} timed out on retry 1/2."));
+    }
+
+    #[test]
+    fn an_echo_that_does_not_come_is_a_timeout() {
+        let (reason, _) = down(Kind::Ping, &Failure::TimedOut(Duration::from_secs(1)), 1);
+        assert_eq!(reason.unwrap(), "ICMP connection to address [127.1.0.1]:tcp:80 timeout.");
+    }
+
+    #[test]
+    fn a_length_that_is_not_true_is_told_as_by_the_original() {
+        let checker = checker(pages());
+        let odd = OddLength { promised: 50, came: 5 };
+        assert_eq!(
+            About { checker: &checker, server: SERVER, of: OF }.odd_length(0, odd),
+            "http_check for RS [127.1.0.1]:tcp:80 VS [10.8.0.1]:tcp:80 url /: content_length (50) does not match received bytes (5)"
+        );
     }
 
     #[test]

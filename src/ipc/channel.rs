@@ -1,15 +1,14 @@
 //! Length-framed postcard over a stream socketpair.
 
+use super::pipe::{self, Reader, Writer};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
 use std::marker::PhantomData;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::codec::{Encoder, FramedRead, LengthDelimitedCodec, LengthDelimitedCodecError};
 
@@ -39,13 +38,16 @@ pub enum IpcError {
 }
 
 /// Both ends of a stream: what is sent and what is received have their own types. Must be called inside a tokio runtime.
-pub fn channel<S: Serialize, R: DeserializeOwned>(stream: UnixStream) -> (Outbox<S>, Inbox<R>) {
-    let (read, write) = stream.into_split();
+///
+/// # Errors
+/// The runtime cannot watch the stream: no descriptor or memory is left.
+pub fn channel<S: Serialize, R: DeserializeOwned>(stream: UnixStream) -> io::Result<(Outbox<S>, Inbox<R>)> {
+    let (read, write) = pipe::split(stream)?;
     let shared = Arc::new(Shared::default());
     tokio::spawn(drain(shared.clone(), write));
     let (interrupt, interrupts) = mpsc::unbounded_channel();
     let inbox = Inbox { frames: FramedRead::new(read, codec()), interrupts, interrupt };
-    (Outbox { hold: Arc::new(Hold(shared.clone())), shared, message: PhantomData }, inbox)
+    Ok((Outbox { hold: Arc::new(Hold(shared.clone())), shared, message: PhantomData }, inbox))
 }
 
 fn codec() -> LengthDelimitedCodec {
@@ -169,7 +171,7 @@ fn next(shared: &Shared) -> Next {
     }
 }
 
-async fn drain(shared: Arc<Shared>, mut stream: OwnedWriteHalf) {
+async fn drain(shared: Arc<Shared>, stream: Writer) {
     loop {
         match next(&shared) {
             Next::Write(bytes) => {
@@ -189,7 +191,7 @@ async fn drain(shared: Arc<Shared>, mut stream: OwnedWriteHalf) {
 
 /// The receiving end.
 pub struct Inbox<R> {
-    frames: FramedRead<OwnedReadHalf, LengthDelimitedCodec>,
+    frames: FramedRead<Reader, LengthDelimitedCodec>,
     interrupts: mpsc::UnboundedReceiver<R>,
     interrupt: mpsc::UnboundedSender<R>,
 }
@@ -266,8 +268,8 @@ mod tests {
 
     fn pair() -> (Outbox<FromVrrp>, Inbox<ToVrrp>, Outbox<ToVrrp>, Inbox<FromVrrp>) {
         let (a, b) = UnixStream::pair().unwrap();
-        let (to_parent, from_parent) = channel(a);
-        let (to_child, from_child) = channel(b);
+        let (to_parent, from_parent) = channel(a).unwrap();
+        let (to_child, from_child) = channel(b).unwrap();
         (to_parent, from_parent, to_child, from_child)
     }
 
@@ -348,11 +350,10 @@ mod tests {
         #[test]
         fn any_stream_of_bytes_ends_in_end_or_error(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             runtime().block_on(async {
-                let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+                let (ours, theirs) = UnixStream::pair().unwrap();
                 (&theirs).write_all(&bytes).unwrap();
                 drop(theirs);
-                ours.set_nonblocking(true).unwrap();
-                let (_outbox, mut inbox) = channel::<FromVrrp, ToVrrp>(UnixStream::from_std(ours).unwrap());
+                let (_outbox, mut inbox) = channel::<FromVrrp, ToVrrp>(ours).unwrap();
                 while let Ok(Some(_)) = inbox.next().await {}
             });
         }

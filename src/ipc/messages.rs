@@ -10,7 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Raised with every change to these enums: both ends come from one executable, so a mismatch is a bug that says so.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// Supervisor to VRRP child.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -117,6 +117,8 @@ pub enum FromVrrp {
     },
     /// I am.
     Pong(u64),
+    /// Unasked, a while after the last time: I am, an advert woke me.
+    Alive,
     /// An instance changed state, or what a successor must know of it changed.
     Changed {
         /// Instance name.

@@ -2,5 +2,6 @@
 
 pub mod channel;
 pub mod messages;
+mod pipe;
 
 pub use channel::{Inbox, Interrupt, IpcError, Outbox, channel};

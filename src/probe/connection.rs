@@ -64,7 +64,7 @@ impl Connection {
                     Ok(length) if length == bytes.len() => Ok(()),
                     Ok(length) => within(target, stream.write_all(bytes.get(length..).unwrap_or_default())).await,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => within(target, stream.write_all(bytes)).await,
-                    Err(error) => Err(Failure::Connect(error.to_string())),
+                    Err(error) => Err(Failure::Broken(error.to_string())),
                 }
             }
             Self::Tls(stream, _) => {
@@ -129,7 +129,7 @@ fn taken(result: io::Result<usize>) -> Result<Option<usize>, Failure> {
     match result {
         Ok(length) => Ok(Some(length)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(Failure::Connect(error.to_string())),
+        Err(error) => Err(Failure::Broken(error.to_string())),
     }
 }
 

@@ -61,7 +61,7 @@ impl<T: Send + 'static> Crowd<T> {
     /// # Errors
     /// It is over already.
     pub fn begin(&self, tag: T, probe: &Arc<Probe>, url: usize) -> Result<(), Outcome> {
-        let failed = |failure: Failure| Outcome { result: Err(failure), certificate_ends: None };
+        let failed = |failure: Failure| Outcome::new(Err(failure));
         let talk = probe.talk(url).map_err(failed)?;
         let mut flows = self.shared.lock();
         let flow = Flow::begin(clock::now(), probe, talk).map_err(failed)?;

@@ -160,7 +160,7 @@ impl Flow {
                 Ok(length) => self.talk.dialogue().received(buffer.get(..length).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Turn::Waits),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Failure::Connect(error.to_string())),
+                Err(error) => return Err(Failure::Broken(error.to_string())),
             };
             if let Some(result) = self.take(now, step)? {
                 return Ok(Turn::Over(self.outcome(result)));
@@ -187,7 +187,7 @@ impl Flow {
                 bytes.drain(..length);
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(error) => return Err(Failure::Connect(error.to_string())),
+            Err(error) => return Err(Failure::Broken(error.to_string())),
         }
         // The socket will say when there is room.
         self.unsent.append(&mut bytes);
@@ -195,6 +195,10 @@ impl Flow {
     }
 
     fn outcome(&self, result: Result<(), Failure>) -> Outcome {
-        Outcome { result, certificate_ends: None }
+        let odd_length = match &self.talk {
+            Talk::Http(http) => http.odd_length(),
+            Talk::Tcp(_) | Talk::Smtp(_) => None,
+        };
+        Outcome { odd_length, ..Outcome::new(result) }
     }
 }

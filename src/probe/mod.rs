@@ -13,7 +13,7 @@ pub use connection::{Connection, open};
 pub use crowd::Crowd;
 pub use tls::{Trust, TrustError};
 
-use crate::check::http::{Http, Request, Url};
+use crate::check::http::{Http, OddLength, Request, Url};
 use crate::check::patience::Patience;
 use crate::check::regex::{Expression, Regex};
 use crate::check::smtp::Smtp;
@@ -42,6 +42,15 @@ pub struct Outcome {
     pub result: Result<(), Failure>,
     /// When the certificate that it showed ends, in seconds since 1970.
     pub certificate_ends: Option<i64>,
+    /// A page that is not as long as its header says.
+    pub odd_length: Option<OddLength>,
+}
+
+impl Outcome {
+    /// With nothing beside the result.
+    pub const fn new(result: Result<(), Failure>) -> Self {
+        Self { result, certificate_ends: None, odd_length: None }
+    }
 }
 
 impl Probe {
@@ -90,12 +99,15 @@ impl Probe {
     /// Makes one check that is not [plain](Self::is_plain); for HTTP of the URL at that place in the block.
     pub async fn make(&self, url: usize, trust: Option<&Arc<Trust>>) -> Outcome {
         let total = total(&self.checker);
-        let mut ends = None;
-        let result = in_time(total, self.unlimited(url, trust, &mut ends)).await;
-        Outcome { result: result.unwrap_or(Err(Failure::TooSlow(total))), certificate_ends: ends }
+        let mut seen = Outcome::new(Err(Failure::TooSlow(total)));
+        let result = in_time(total, self.unlimited(url, trust, &mut seen)).await;
+        if let Some(result) = result {
+            seen.result = result;
+        }
+        seen
     }
 
-    async fn unlimited(&self, url: usize, trust: Option<&Arc<Trust>>, ends: &mut Option<i64>) -> Result<(), Failure> {
+    async fn unlimited(&self, url: usize, trust: Option<&Arc<Trust>>, seen: &mut Outcome) -> Result<(), Failure> {
         let target = &self.checker.target;
         match &self.checker.kind {
             Kind::Http(settings) if settings.tls => {
@@ -104,8 +116,11 @@ impl Probe {
                 let Some(trust) = trust else { return Err(Failure::Local("TLS is not set up".to_owned())) };
                 let mut connection = open(target, Some((trust, settings.tls_name(page), settings.sni))).await?;
                 connection.compliant(page.tls_compliant);
-                *ends = connection.certificate_ends();
-                carry(target, &mut connection, &mut Http::new(request.clone())).await
+                seen.certificate_ends = connection.certificate_ends();
+                let mut dialogue = Http::new(request.clone());
+                let result = carry(target, &mut connection, &mut dialogue).await;
+                seen.odd_length = dialogue.odd_length();
+                result
             }
             Kind::Dns(settings) => udp::resolve(target, settings).await,
             Kind::Udp(settings) => udp::exchange(target, settings).await,
@@ -137,7 +152,7 @@ fn address(target: &Target) -> Result<SocketAddr, Failure> {
     Ok(address)
 }
 
-/// `bindto`, `bind_port`, `bind_if`, `fwmark`. What cannot be set makes the check fail: it would test another path.
+/// `bindto`, `bind_port`, `bind_if`, `fwmark`. Without one of them the check is not made: it would test another path.
 fn prepare(socket: &impl AsFd, target: &Target) -> Result<(), Failure> {
     let local = |what: &str| {
         let what = what.to_owned();
@@ -183,7 +198,7 @@ async fn in_time<T>(length: Duration, what: impl Future<Output = T>) -> Option<T
 async fn within<T>(target: &Target, what: impl Future<Output = std::io::Result<T>>) -> Result<T, Failure> {
     match in_time(target.connect_timeout, what).await {
         Some(Ok(value)) => Ok(value),
-        Some(Err(error)) => Err(Failure::Connect(error.to_string())),
+        Some(Err(error)) => Err(Failure::Broken(error.to_string())),
         None => Err(Failure::TimedOut(target.connect_timeout)),
     }
 }

@@ -16,6 +16,7 @@ pub(super) async fn connect(target: &Target) -> Result<TcpStream, Failure> {
     prepare(&socket, target)?;
     within(target, socket.connect(to)).await.map_err(|failure| match failure {
         Failure::TimedOut(time) => Failure::NotConnected(time),
+        Failure::Broken(text) => Failure::Connect(text),
         other => other,
     })
 }

@@ -22,6 +22,8 @@ pub struct Trust {
     /// A name goes into the greeting.
     named: Arc<ClientConfig>,
     nameless: Arc<ClientConfig>,
+    /// Certificates are held against something.
+    verifies: bool,
 }
 
 /// Why it could not be set up.
@@ -65,7 +67,7 @@ impl Trust {
         config.resumption = rustls::client::Resumption::disabled();
         let mut nameless = config.clone();
         nameless.enable_sni = false;
-        Ok(Self { named: Arc::new(config), nameless: Arc::new(nameless) })
+        Ok(Self { named: Arc::new(config), nameless: Arc::new(nameless), verifies: files.authority.is_some() })
     }
 }
 
@@ -128,13 +130,17 @@ pub(super) async fn shake(
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>, Failure> {
     let config = if sent && name.is_some() { &trust.named } else { &trust.nameless };
-    let server = match name {
-        Some(name) => ServerName::try_from(name.to_owned()).map_err(|error| Failure::Local(format!("{name}: {error}")))?,
+    let server = match name.map(|name| (name, ServerName::try_from(name.to_owned()))) {
+        Some((_, Ok(server))) => server,
+        // A virtualhost that is no name of the DNS is nothing to send, but it does not keep the check from being made.
+        Some(_) if !trust.verifies => ServerName::from(target.address),
+        Some((name, Err(error))) => return Err(Failure::Tls(format!("{name}: {error}"))),
         None => ServerName::from(target.address),
     };
     let handshake = TlsConnector::from(config.clone()).connect(server, stream);
     within(target, handshake).await.map_err(|failure| match failure {
-        Failure::Connect(text) => Failure::Tls(text),
+        Failure::TimedOut(time) => Failure::NotConnected(time),
+        Failure::Broken(text) => Failure::Tls(text),
         other => other,
     })
 }

@@ -12,6 +12,7 @@ use crate::sys::privileges::{self, DropError};
 use crate::sys::{process, sandbox, tuning};
 use futures_util::StreamExt;
 use signal_hook_tokio::Signals;
+use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -118,33 +119,33 @@ fn drop_powers(boot: &Boot, options: &Options) -> Result<(), DropError> {
 }
 
 async fn serve(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Socket>) -> u8 {
-    let stream = match tokio::net::UnixStream::from_std(stream) {
-        Ok(stream) => stream,
-        Err(error) => {
-            tracing::error!("cannot reach the supervisor: {error}");
-            return EXIT_SOFTWARE;
-        }
-    };
     tokio::spawn(log::flusher());
-    match boot.role.name {
+    play(boot, options, stream, balancer).await.unwrap_or_else(|error| {
+        tracing::error!("cannot reach the supervisor: {error}");
+        EXIT_SOFTWARE
+    })
+}
+
+async fn play(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Socket>) -> io::Result<u8> {
+    Ok(match boot.role.name {
         RoleName::Vrrp => {
-            let (outbox, inbox) = channel(stream);
+            let (outbox, inbox) = channel(stream)?;
             tokio::spawn(obey_signals(inbox.interrupt(), ToVrrp::Stop, meaning));
             let status = vrrp::run(outbox.clone(), inbox, options.address_monitoring).await;
             outbox.flushed().await;
             status
         }
         RoleName::Mail => {
-            let (outbox, inbox) = channel(stream);
+            let (outbox, inbox) = channel(stream)?;
             tokio::spawn(outlive_signals());
             mail::run(outbox, inbox).await
         }
         RoleName::Checker | RoleName::CheckerRaw => {
-            let (outbox, inbox) = channel(stream);
+            let (outbox, inbox) = channel(stream)?;
             tokio::spawn(obey_signals(inbox.interrupt(), ToChecker::Stop, checker_meaning));
             checker::run(outbox, inbox, balancer).await
         }
-    }
+    })
 }
 
 /// A mail child ends when its supervisor has no more mail for it, not when somebody says `killall`: the last mail is

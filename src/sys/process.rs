@@ -25,8 +25,8 @@ pub struct Spawn {
 pub struct Spawned {
     /// The process; killed when dropped.
     pub process: tokio::process::Child,
-    /// Our end, non-blocking.
-    pub stream: tokio::net::UnixStream,
+    /// Our end.
+    pub stream: UnixStream,
 }
 
 /// Starts the executable that is running (the same inode, even when a package upgrade replaced the file), with one end
@@ -55,8 +55,7 @@ pub fn spawn(spawn: &Spawn) -> io::Result<Spawned> {
     let mut command = tokio::process::Command::from(command);
     let process = command.kill_on_drop(true).spawn()?;
     drop(theirs);
-    ours.set_nonblocking(true)?;
-    Ok(Spawned { process, stream: tokio::net::UnixStream::from_std(ours)? })
+    Ok(Spawned { process, stream: ours })
 }
 
 /// In the child before exec: the channel onto its number, and a signal when the parent dies.
@@ -110,9 +109,7 @@ pub fn take_channel() -> io::Result<UnixStream> {
     // SAFETY: it is open (fstat answered), and `spawn` put it there for this process alone.
     let fd = unsafe { OwnedFd::from_raw_fd(CHANNEL_FD) };
     nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
-    let stream = UnixStream::from(fd);
-    stream.set_nonblocking(true)?;
-    Ok(stream)
+    Ok(UnixStream::from(fd))
 }
 
 /// The name that ps, pidof and killall see (at most 15 bytes).

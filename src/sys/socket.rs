@@ -7,10 +7,19 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 /// Registers a descriptor with the running tokio runtime, for reading. The descriptor must be non-blocking.
-#[expect(unsafe_code, reason = "AsyncFd cannot see that the descriptor stays open; OwnedFd can promise it")]
 pub fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    watch_for(fd, Interest::READABLE)
+}
+
+/// The same for writing: to be held only while one waits for room.
+pub fn watch_for_room(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    watch_for(fd, Interest::WRITABLE)
+}
+
+#[expect(unsafe_code, reason = "AsyncFd cannot see that the descriptor stays open; OwnedFd can promise it")]
+fn watch_for(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` is open for its whole life, always names the same descriptor, and `AsyncFd` owns it until it is dropped.
-    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(|error| error.into_parts().1)
+    unsafe { AsyncFd::register_with_interest(fd, interest) }.map_err(|error| error.into_parts().1)
 }
 
 /// `setsockopt` with an integer, for the options that neither socket2 nor nix name.

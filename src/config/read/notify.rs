@@ -4,7 +4,7 @@ use super::instance::about;
 use super::{Line, Reader};
 use crate::config::model::{Fifo, OnceScript};
 use crate::config::number;
-use crate::syntax::command::{Inline, command, of_words};
+use crate::syntax::command::{CommandError, Inline, command, of_words};
 use crate::syntax::{Complaint, Span};
 use crate::types::{Command, ScriptUser};
 use crate::vrrp::notify::Notify;
@@ -55,8 +55,20 @@ pub(super) fn script(reader: &mut Reader, line: &Line<'_>, inline: Inline) -> Op
         Err(error) => {
             let message = format!("{}: {error}", &*line.word);
             let usage = line.row.map(|row| format!("'{}'", row.usage())).unwrap_or_default();
-            reader.complain(Complaint::error(line.span(), message).expected(usage).help(LEFT_OUT.to_owned()));
-            None
+            let alone = match error {
+                CommandError::TooMany { script, .. } if inline == Inline::Nothing => of_words(&[script], inline).ok(),
+                _ => None,
+            };
+            // As in the original, which says nothing of it, the script then runs without its arguments.
+            let complaint = match alone {
+                Some(_) => Complaint::remark(line.span(), message).help("the words after the script are left out".to_owned()),
+                None => Complaint::error(line.span(), message).help(LEFT_OUT.to_owned()),
+            };
+            reader.complain(complaint.expected(usage));
+            if let Some(command) = &alone {
+                reader.scripts.entry(command.argv.clone()).or_insert_with(|| line.span());
+            }
+            alone
         }
     }
 }

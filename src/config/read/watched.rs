@@ -4,7 +4,7 @@ use super::instance::about;
 use super::notify::script as script_value;
 use super::{Line, Reader};
 use crate::config::number::{self, Decimal};
-use crate::syntax::command::{Inline, command};
+use crate::syntax::command::Inline;
 use crate::syntax::{Complaint, Span};
 use crate::types::{Command, ScriptUser};
 use crate::vrrp::trackers::file::InitFile;
@@ -105,19 +105,13 @@ pub(crate) fn process_block(reader: &mut Reader, line: &Line<'_>) {
 }
 
 pub(crate) fn script(reader: &mut Reader, line: &Line<'_>) {
-    let Some(command) = script_value(reader, line, Inline::Nothing).or_else(|| first_word(line)) else { return };
+    let Some(command) = script_value(reader, line, Inline::Nothing) else { return };
     if reader.watched.current.command.is_some() {
         let message = format!("vrrp_script {}: script already specified - ignoring", reader.watched.current.name);
         reader.complain(Complaint::remark(line.span(), message).help("the first one counts".to_owned()));
         return;
     }
     reader.watched.current.command = Some(command);
-}
-
-/// `script /x.sh arg` without quotes: as in the original, what follows the first word is left out.
-fn first_word(line: &Line<'_>) -> Option<Command> {
-    line.arg(1)?;
-    command(line.arg(0)?, Inline::Nothing).ok()
 }
 
 /// 1 ms to about 49 days; 0 is 1 s.

@@ -91,14 +91,29 @@ impl Nft {
         socket::set_receive_buffer(&fd, RECEIVE_BUFFER_BYTES).map_err(&fail)?;
         // Without CAP_NET_ADMIN nothing below works either, and says so.
         let _ = setsockopt(&fd, sockopt::SndBufForce, &SEND_BUFFER_BYTES);
-        let table = |family| Table { family, made: true, shut: BTreeSet::new() };
+        let table = |family| Table { family, made: false, shut: BTreeSet::new() };
         let mut nft = Self { fd, settings: settings.clone(), sequence: 0, tables: [table(Family::V4), table(Family::V6)] };
-        match nft.remove_tables() {
-            // No nf_tables, no leftovers; whoever needs it will hear of it.
-            Err(error) if !error.is(libc::EPERM) => nft.tables.iter_mut().for_each(|table| table.made = false),
-            result => result?,
+        for at in 0..nft.tables.len() {
+            nft.look(at)?;
         }
+        nft.remove_tables()?;
         Ok(nft)
+    }
+
+    /// Looks whether the kernel has a table of this name. A transaction that finds nothing to delete would do as well, but
+    /// waits for a grace period of the kernel (10 ms and more), and that at every start.
+    fn look(&mut self, at: usize) -> Result<(), NftError> {
+        let Some(family) = self.tables.get(at).map(|table| table.family) else { return Ok(()) };
+        let made = match self.commit(rules::question(family, &self.settings, self.sequence), "look for the table") {
+            Ok(()) => true,
+            Err(error) if error.is(libc::EPERM) => return Err(error),
+            // Not there; or no nf_tables, no leftovers, and whoever needs it will hear of it.
+            Err(_) => false,
+        };
+        if let Some(table) = self.tables.get_mut(at) {
+            table.made = made;
+        }
+        Ok(())
     }
 
     /// Makes the table of a family before it is needed, so that becoming master costs no more than an element.
@@ -204,7 +219,7 @@ impl Nft {
         result
     }
 
-    /// Sends a transaction; the kernel does all of it or nothing, inside the call.
+    /// Sends a transaction (or a question); the kernel does all of it or nothing, inside the call.
     fn commit(&mut self, (bytes, last): (Vec<u8>, u32), what: &'static str) -> Result<(), NftError> {
         // The end mark has a number too.
         self.sequence = last.wrapping_add(2);

@@ -27,6 +27,7 @@ const NFNL_MSG_BATCH_END: u16 = 17;
 const NFNL_SUBSYS_NFTABLES: u16 = 10;
 
 const NFT_MSG_NEWTABLE: u16 = 0;
+const NFT_MSG_GETTABLE: u16 = 1;
 const NFT_MSG_DELTABLE: u16 = 2;
 const NFT_MSG_NEWCHAIN: u16 = 3;
 const NFT_MSG_NEWRULE: u16 = 6;
@@ -119,6 +120,23 @@ const OUT: Side = Side {
     interface: NFT_META_OIF,
 };
 
+/// A message of nf_tables: its header is `nfgenmsg` with the family, version 0, no resource.
+fn message(to: &mut Builder, kind: u16, flags: libc::c_int, sequence: u32, family: Family, attributes: impl FnOnce(&mut Builder)) {
+    let family = match family {
+        Family::V4 => libc::NFPROTO_IPV4,
+        Family::V6 => libc::NFPROTO_IPV6,
+    };
+    to.message(NFNL_SUBSYS_NFTABLES << 8 | kind, flags as u16, sequence, &[family as u8, 0, 0, 0], attributes);
+}
+
+/// Whether there is a table, outside of any transaction: acknowledged when there is, ENOENT when not. The bytes and its
+/// sequence number.
+pub(super) fn question(family: Family, settings: &Firewall, sequence: u32) -> (Vec<u8>, u32) {
+    let mut builder = Builder::default();
+    message(&mut builder, NFT_MSG_GETTABLE, libc::NLM_F_ACK, sequence, family, |m| m.text(TABLE, &settings.table));
+    (builder.bytes().to_vec(), sequence)
+}
+
 /// One transaction on one family's table.
 pub(super) struct Batch<'s> {
     builder: Builder,
@@ -151,13 +169,8 @@ impl<'s> Batch<'s> {
     }
 
     fn order(&mut self, kind: u16, flags: libc::c_int, attributes: impl FnOnce(&mut Builder)) {
-        let family = match self.family {
-            Family::V4 => libc::NFPROTO_IPV4,
-            Family::V6 => libc::NFPROTO_IPV6,
-        };
-        let name = &self.settings.table;
-        self.builder.message(NFNL_SUBSYS_NFTABLES << 8 | kind, flags as u16, self.sequence, &[family as u8, 0, 0, 0], |m| {
-            m.text(TABLE, name);
+        message(&mut self.builder, kind, flags, self.sequence, self.family, |m| {
+            m.text(TABLE, &self.settings.table);
             attributes(m);
         });
         self.sequence = self.sequence.wrapping_add(1);

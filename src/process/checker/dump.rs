@@ -157,7 +157,15 @@ fn method_of(out: &mut String, checker: &Checker) {
             let _ = writeln!(out, "\n   script = {}\n   timeout = {}", settings.command, settings.timeout.as_secs());
             let _ = writeln!(out, "   dynamic = {}", if settings.dynamic { "YES" } else { "NO" });
         }
-        Kind::File(settings) => _ = writeln!(out, "\n   Name = {}, weight = {}", settings.name, settings.weight),
+        Kind::File(settings) => {
+            _ = writeln!(
+                out,
+                "\n   Name = {}, weight = {}{}",
+                settings.name,
+                settings.weight,
+                if settings.reverse { " reverse" } else { "" }
+            )
+        }
         Kind::Bfd(name) => _ = writeln!(out, "\n   Name = {name}"),
         Kind::Tcp | Kind::Ping => out.push('\n'),
     }

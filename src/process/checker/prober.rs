@@ -21,6 +21,11 @@ use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::AbortHandle;
+
+/// How soon a script is asked for again that still runs from before.
+const STILL_RUNNING: Duration = Duration::from_millis(100);
 
 /// One checker to run.
 #[derive(Clone, Debug)]
@@ -76,6 +81,7 @@ pub(super) struct State {
     scripts: HashMap<CheckerId, u64>,
     deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
     armed: Option<Instant>,
+    timer: Option<AbortHandle>,
     here: Here,
     numbers: u64,
     random: RandomState,
@@ -112,6 +118,7 @@ impl Actor for Prober {
             scripts: HashMap::new(),
             deadlines: BinaryHeap::new(),
             armed: None,
+            timer: None,
             here: Here::default(),
             numbers: 0,
             random: RandomState::new(),
@@ -126,7 +133,7 @@ impl Actor for Prober {
                 state.warn_days = warn_days;
             }
             Msg::Tick => {
-                state.armed = None;
+                state.disarm();
                 state.begin_due(&myself);
             }
             Msg::Ended(ended) => ended.iter().for_each(|(ticket, outcome)| state.all_ended(*ticket, outcome)),
@@ -178,7 +185,8 @@ impl State {
     /// A job that is new.
     fn begin(&self, now: Instant, watch: Watch, group: Option<u64>, groups: &mut Groups) -> Job {
         let position = share(self.random.hash_one((self.numbers, group)));
-        let mut schedule = Schedule::start(now, &watch.checker.timing, watch.checker.alpha, position);
+        let checker = &watch.checker;
+        let mut schedule = Schedule::start(now, &checker.timing, checker.kind.manner(), checker.alpha, position);
         if let Some(up) = watch.resume {
             schedule.resume(up);
         }
@@ -187,7 +195,7 @@ impl State {
         }
         tracing::debug!("Activating healthchecker for service {} for VS {}", watch.server, watch.id.service);
         let probe = Arc::new(Probe::new(watch.checker.clone(), |regex| self.expressions.compiled(regex)));
-        Job { watch, schedule, round: Round::default(), probe, group, certificate_ends: None, warned: false }
+        Job { watch, schedule, round: Round::default(), probe, group, certificate_ends: None, warned: false, not_made: None }
     }
 
     fn keep(&mut self, number: u64, job: Job) {
@@ -262,7 +270,7 @@ impl State {
         if job.schedule.deadline().is_some() {
             return;
         }
-        if let Some(up) = job.ended(now, &outcome.result) {
+        if let Some(up) = job.ended(now, outcome) {
             let _ = self.root.cast(RootMsg::Checked { id: job.watch.id.clone(), up, failure: outcome.result.clone().err() });
         }
         // Those that share a check share their rhythm too.
@@ -283,7 +291,13 @@ impl State {
         let Some(number) = self.scripts.get(checker).copied() else { return };
         let Some(Kind::Misc(settings)) = self.jobs.get(&number).map(|job| &job.watch.checker.kind) else { return };
         if *outcome == ScriptOutcome::StillRunning {
-            // Its end is still to come, and is what counts.
+            // The run before this one is over time and being ended, or its end is still to come and is what counts.
+            let job = self.jobs.get_mut(&number).filter(|job| job.schedule.deadline().is_none());
+            if let Some(job) = job {
+                let soon = clock::now() + STILL_RUNNING;
+                job.schedule.again(soon);
+                self.deadlines.push(Reverse((soon, number)));
+            }
             return;
         }
         let (dynamic, result) = (settings.dynamic, misc::judge(outcome, settings.dynamic));
@@ -292,19 +306,28 @@ impl State {
         {
             let _ = self.root.cast(RootMsg::Weighed { id: job.watch.id.clone(), weight: *weight });
         }
-        self.ended(clock::now(), number, &Outcome { result: result.map(|_| ()), certificate_ends: None });
+        self.ended(clock::now(), number, &Outcome::new(result.map(|_| ())));
+    }
+
+    /// Whatever timer is left: each would beget another for ever.
+    fn disarm(&mut self) {
+        self.armed = None;
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
     }
 
     /// One timer for the earliest deadline.
     fn arm(&mut self, myself: &ActorRef<Msg>) {
         let Some(Reverse((due, _))) = self.deadlines.peek().copied() else { return };
         if self.armed.is_none_or(|armed| due < armed) {
+            self.disarm();
             self.armed = Some(due);
             let wait = due.since(clock::now());
             if wait.is_zero() {
                 let _ = myself.cast(Msg::Tick);
             } else {
-                myself.send_after(wait, || Msg::Tick);
+                self.timer = Some(myself.send_after(wait, || Msg::Tick).abort_handle());
             }
         }
     }

@@ -4,7 +4,7 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{self, Failure, Kind, words};
+use crate::check::{self, Failure, Kind, file, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::Socket;
@@ -315,13 +315,13 @@ impl State {
                 for (place, checker) in server.checkers.iter().enumerate() {
                     let Kind::File(file) = &checker.kind else { continue };
                     if file.name == name {
-                        let delta = value.saturating_mul(file.weight);
-                        let fault = delta <= i64::from(i32::MIN);
+                        let delta = file::judge(file, value);
+                        let fault = delta.is_none();
                         if fault != health.is_failing(real, place) {
                             tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
                         }
                         // Who is out keeps its weight: the number says that it is out, not how much it could bear.
-                        if !fault {
+                        if let Some(delta) = delta {
                             changed.extend(health.weight_changed(real, place, delta));
                         }
                         changed.extend(health.checker_changed(real, place, !fault));

@@ -19,10 +19,10 @@ struct Child {
 
 impl Child {
     async fn start(balancer: Balancer) -> Self {
-        let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
-        let (outbox, inbox) = channel(theirs);
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (outbox, inbox) = channel(theirs).unwrap();
         let child = tokio::spawn(run(outbox, inbox, None));
-        let (to, from) = channel(ours);
+        let (to, from) = channel(ours).unwrap();
         let mut this = Self { to, from, child };
         this.to.post(&ToChecker::Configure { balancer: Box::new(balancer), resume: vec![], replaces: false, keep_table: false });
         this.until(|said| matches!(said, FromChecker::Running).then_some(())).await;

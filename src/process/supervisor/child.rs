@@ -37,7 +37,9 @@ pub(super) enum Msg<T> {
     Running,
     /// It answered.
     Answered(u64),
-    /// Ask this often from now on.
+    /// It said something unasked that says only that it lives.
+    ShowedLife,
+    /// Ask after so long a silence from now on.
     Beat(Duration),
     /// A look at the clock.
     Look,
@@ -94,7 +96,7 @@ pub(super) struct Arguments<T> {
     pub(super) spawn: Spawn,
     pub(super) life: u64,
     pub(super) first: T,
-    /// Time between two questions.
+    /// How long it may be silent until it is asked.
     pub(super) beat: Duration,
     pub(super) supervisor: ActorRef<SupervisorMsg>,
     pub(super) memory: Memory,
@@ -164,7 +166,7 @@ impl<S: Speech> Actor for Child<S> {
         let Arguments { spawn, life, first, beat, supervisor, memory, herald } = arguments;
         let Spawned { process, stream } = process::spawn(&spawn)?;
         let pid = process.id().ok_or("the process ended before it began")?;
-        let (outbox, inbox) = channel(stream);
+        let (outbox, inbox) = channel(stream)?;
         outbox.post(&first);
         supervisor.cast(SupervisorMsg::Started { role: S::ROLE, pid })?;
         let killer = Arc::new(Killer::default());
@@ -193,16 +195,20 @@ impl<S: Speech> Actor for Child<S> {
             Msg::Post(message) => state.outbox.post(&*message),
             Msg::Running => state.running = true,
             Msg::Answered(number) => {
-                state.heart.answered(number);
+                let pause = state.heart.answered(Instant::now(), number);
+                state.look_in(pause)?;
+            }
+            Msg::ShowedLife => {
+                let pause = state.heart.showed_life(Instant::now());
+                state.look_in(pause)?;
             }
             Msg::Beat(period) => {
-                if state.heart.beat(Instant::now(), period) {
-                    state.timer.arm(Some(clock::now() + period))?;
-                }
+                let pause = state.heart.beat(Instant::now(), period);
+                state.look_in(pause)?;
             }
             Msg::Look => {
                 let pause = state.look::<S>(Instant::now());
-                state.timer.arm(Some(clock::now() + pause))?;
+                state.look_in(Some(pause))?;
             }
             Msg::Kill(reason) => state.killer.kill(reason.to_owned()),
             Msg::Ended(died) => return Err(Box::new(died)),
@@ -212,6 +218,10 @@ impl<S: Speech> Actor for Child<S> {
 }
 
 impl<T: Serialize> State<T> {
+    fn look_in(&self, pause: Option<Duration>) -> io::Result<()> {
+        pause.map_or(Ok(()), |pause| self.timer.arm(Some(clock::now() + pause)))
+    }
+
     /// How long until the next look.
     fn look<S: Speech<To = T>>(&mut self, now: Instant) -> Duration {
         if !self.running {
@@ -297,6 +307,7 @@ impl<S: Speech> Watch<S> {
             Heard::Told => {}
             Heard::Running => _ = self.actor.cast(Msg::Running),
             Heard::Answered(number) => _ = self.actor.cast(Msg::Answered(number)),
+            Heard::ShowedLife => _ = self.actor.cast(Msg::ShowedLife),
             Heard::LastWord => return true,
         }
         false

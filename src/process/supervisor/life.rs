@@ -82,14 +82,9 @@ impl State {
         }
     }
 
-    /// How often a child is asked whether it lives: as often as its adverts demand, and no more.
+    /// How long a child may be silent until it is asked whether it lives.
     pub(super) fn beat(&self) -> Duration {
-        let shortest = self.config.instances.iter().map(|instance| instance.advert_interval.duration()).min();
-        match shortest {
-            Some(interval) if interval < Duration::from_secs(1) => heartbeat::BRISK,
-            Some(interval) if interval < Duration::from_secs(3) => heartbeat::CALM,
-            Some(_) | None => heartbeat::SLOW,
-        }
+        heartbeat::silence_before_question(self.config.instances.iter().map(|instance| instance.advert_interval.duration()).min())
     }
 
     /// Whom mail goes to and by which child, as configured now.

@@ -78,17 +78,17 @@ impl Memory {
         self.facts().snapshots.remove(instance);
     }
 
-    /// The child answered, or there is none that should.
+    /// The child answered or showed life, or there is none that should.
     pub(super) fn answered(&self) {
         self.facts().answered = Instant::now();
     }
 
-    /// Time since it last answered.
+    /// Time since it last did.
     pub(super) fn silence(&self) -> Duration {
         self.facts().answered.elapsed()
     }
 
-    /// The child is dead: since now, or, when it hung, since its last answer.
+    /// The child is dead: since now, or, when it hung, since it last showed life.
     pub(super) fn lost(&self, hung: bool) {
         let mut facts = self.facts();
         let since = if hung { facts.answered } else { Instant::now() };

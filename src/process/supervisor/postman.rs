@@ -277,7 +277,7 @@ impl Office {
 impl Courier {
     fn start(spawn: &Spawn) -> io::Result<Self> {
         let Spawned { process, stream } = process::spawn(spawn)?;
-        let (outbox, inbox) = channel(stream);
+        let (outbox, inbox) = channel(stream)?;
         tracing::debug!("Starting mail child process, pid={}", process.id().unwrap_or(0));
         Ok(Self { process, outbox, inbox, busy: None, idle_since: clock::now(), trusts: None })
     }

@@ -34,6 +34,8 @@ pub(super) enum Heard {
     Running,
     /// It answered.
     Answered(u64),
+    /// It lives.
+    ShowedLife,
     /// It was the last word.
     LastWord,
 }
@@ -65,6 +67,10 @@ impl Speech for Vrrp {
             FromVrrp::Pong(number) => {
                 ear.memory.answered();
                 return Heard::Answered(number);
+            }
+            FromVrrp::Alive => {
+                ear.memory.answered();
+                return Heard::ShowedLife;
             }
             FromVrrp::Changed { instance, snapshot } => {
                 let master = snapshot.state == crate::vrrp::event::State::Master;

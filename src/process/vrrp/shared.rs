@@ -8,15 +8,22 @@ use super::messages::{
 };
 use super::watcher::Readings;
 use crate::actor::Troupe;
+use crate::ipc::messages::FromVrrp;
 use crate::net::OpenError;
 use crate::net::advert::{Outgoing, Receiver, Room, Sender};
 use crate::net::mirror::Mirror;
-use crate::types::{Family, Vrid};
+use crate::sys::clock;
+use crate::types::{Family, Instant, Vrid};
 use crate::vrrp::event::Action;
 use ractor::{ActorRef, Message};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Adverts come as often as every 10 ms; signs of life do not, and yet twice in the shortest silence that the supervisor
+/// allows us.
+const BETWEEN_SIGNS: Duration = Duration::from_millis(200);
 
 /// The process is single-threaded, so no lock here is ever contended, and none is held across a call that could panic
 /// halfway through an update: a poisoned lock is entered all the same.
@@ -84,6 +91,8 @@ pub(super) struct Shared {
     /// What adverts are read into.
     pub(super) room: Mutex<Room>,
     pub(super) deadlines: Deadlines,
+    /// When the supervisor was last shown that we live.
+    showed_life: Mutex<Option<Instant>>,
     mirror: Mutex<Mirror>,
     sender4: Mutex<Option<Sender>>,
     sender6: Mutex<Option<Sender>>,
@@ -112,12 +121,24 @@ impl Shared {
             receivers: Mutex::default(),
             room: Mutex::default(),
             deadlines: Deadlines::new()?,
+            showed_life: Mutex::default(),
             mirror: Mutex::default(),
             sender4: Mutex::default(),
             sender6: Mutex::default(),
             #[cfg(test)]
             timekeeper_fails: std::sync::atomic::AtomicBool::default(),
         })
+    }
+
+    /// To be called when an advert woke us: now and then the supervisor is told that we live, so that it need not wake us
+    /// to ask.
+    pub(super) fn show_life(&self) {
+        let now = clock::now();
+        let mut last = lock(&self.showed_life);
+        if last.is_none_or(|last| now.since(last) >= BETWEEN_SIGNS) {
+            *last = Some(now);
+            self.root.cast(RootMsg::Say(FromVrrp::Alive));
+        }
     }
 
     /// What the kernel has, as last heard.

@@ -186,6 +186,7 @@ impl Actor for Receiving {
     async fn handle(&self, _: ActorRef<Self::Msg>, _: Self::Msg, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         loop {
             state.socket.readable().await?;
+            state.shared.show_life();
             if read(&state.shared, &state.key, &state.socket) == Rest::MayBeMore {
                 tokio::task::yield_now().await;
             }

@@ -14,9 +14,9 @@ use crate::vrrp::event::State;
 use crate::vrrp::settings::{Settings, VirtualAddress};
 use crate::vrrp::testing;
 use ractor::{Actor, ActorRef};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
 
 const VIRTUAL: &str = "192.0.2.100/24";
@@ -55,8 +55,8 @@ async fn give_own_address() {
 impl Child {
     async fn start(instances: Vec<Settings>, resume: Vec<(String, crate::vrrp::event::Snapshot)>) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let (outbox, child) = channel::<FromVrrp, ToVrrp>(theirs);
-        let (supervisor, inbox) = channel::<ToVrrp, FromVrrp>(ours);
+        let (outbox, child) = channel::<FromVrrp, ToVrrp>(theirs).unwrap();
+        let (supervisor, inbox) = channel::<ToVrrp, FromVrrp>(ours).unwrap();
         let (root, ended) = Actor::spawn(None, Root, RootArguments { outbox, address_monitoring: false }).await.unwrap();
         let config = VrrpConfig { instances: instances.into_iter().map(Arc::new).collect(), ..VrrpConfig::default() };
         let replaces = !resume.is_empty();

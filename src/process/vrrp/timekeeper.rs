@@ -51,8 +51,12 @@ impl Watching {
             std::panic::panic_any("asked to");
         }
         let more = self.shared.deadlines.due(PORTION, &mut self.due);
+        let any = !self.due.is_empty();
         for id in self.due.drain(..) {
             self.shared.tell(id, InstanceMsg::Deadline);
+        }
+        if any {
+            self.shared.show_life();
         }
         more
     }

@@ -113,10 +113,10 @@ pub fn finish(patience: Duration) {
 }
 
 /// Hands lines to the sinks after the work that is under way, and tries again, with growing pauses, what a sink did not take
-/// at once. To be spawned once in each process's runtime.
+/// at once: a syslog that comes back is found within the time that it was away. To be spawned once in each process's runtime.
 pub async fn flusher() {
     const FIRST: Duration = Duration::from_millis(100);
-    const LONGEST: Duration = Duration::from_secs(5);
+    const LONGEST: Duration = Duration::from_secs(60);
     let Some(log) = LOG.get() else { return };
     log.flushed_later.store(true, Ordering::Relaxed);
     let mut pause = FIRST;

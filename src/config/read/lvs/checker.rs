@@ -52,6 +52,14 @@ pub(crate) struct Draft {
     pub(super) name: dns::Name,
 }
 
+impl Draft {
+    /// Whether a word of the connection set is written in it.
+    const fn says_where(&self) -> bool {
+        let connects = self.connect_ip.is_some() || self.connect_port.is_some() || self.times.connect_timeout.is_some();
+        connects || self.bind.is_some() || self.bind_port != 0 || self.bind_if.is_some() || self.fwmark != 0
+    }
+}
+
 /// One `url` block.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Url {
@@ -68,6 +76,10 @@ pub(crate) fn block(reader: &mut Reader, line: &Line<'_>) {
     reader.walk(&line.children);
     let mut draft = reader.lvs.checker.take();
     let hosts = draft.as_mut().map(|draft| std::mem::take(&mut draft.hosts)).unwrap_or_default();
+    if !hosts.is_empty() {
+        let message = "The SMTP_CHECK host block is deprecated. Please define additional checkers.";
+        reader.complain(Complaint::remark(line.word.span, message));
+    }
     if let Some(real) = &mut reader.lvs.real {
         if hosts.is_empty() {
             // Most servers have one checker: no room for four.
@@ -75,7 +87,11 @@ pub(crate) fn block(reader: &mut Reader, line: &Line<'_>) {
             real.checkers.extend(draft);
             return;
         }
-        // What stands beside the host blocks holds in all of them, wherever it stands.
+        // Words of a connection beside the host blocks are a host of their own.
+        if let Some(draft) = draft.as_ref().filter(|draft| draft.says_where()) {
+            real.checkers.push(draft.clone());
+        }
+        // What else stands there holds in all of them, wherever it stands.
         for mut host in hosts {
             if let Some(draft) = &draft {
                 host.times = host.times.or(&draft.times);

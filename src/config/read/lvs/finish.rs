@@ -5,8 +5,7 @@ use super::checker;
 use super::server::{Draft, Head, Real};
 use super::times::Times;
 use crate::check::regex::Regex;
-use crate::check::settings::FileSettings;
-use crate::check::{Checker, Kind, Target, Timing, dns, http, misc, smtp, tls, udp};
+use crate::check::{Checker, Kind, Target, Timing, dns, file, http, misc, smtp, tls, udp};
 use crate::lvs::settings::{
     Address, Balancer, Forwarding, GroupEntry, Protocol, RealServer, ServiceSettings, SorryServer, VirtualServer, flag,
 };
@@ -279,10 +278,15 @@ fn checker(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Dr
         reader.complain(Complaint::error(draft.span, message).help("the checker is left out".to_owned()));
         return None;
     }
+    let bind = draft.bind.filter(|bind| Family::of(bind) == Family::of(&address));
+    if let (Some(other), None) = (draft.bind, bind) {
+        let message = format!("bindto address {other} does not match address family of connect_ip - skipping");
+        warn(reader, draft.span, message);
+    }
     let target = Target {
         address,
         port: draft.connect_port.unwrap_or(default_port),
-        bind: draft.bind,
+        bind,
         bind_port: draft.bind_port,
         bind_if: draft.bind_if.clone(),
         fwmark: draft.fwmark,
@@ -313,7 +317,7 @@ fn kind(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft
             });
             Kind::Udp(udp::Settings { payload: draft.payload.clone(), reply })
         }
-        "FILE_CHECK" => return file(reader, draft),
+        "FILE_CHECK" => return tracked(reader, draft),
         "MISC_CHECK" => return script(reader, server, real, draft),
         _ => return None,
     })
@@ -331,7 +335,7 @@ fn script(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Dra
     Some(Kind::Misc(misc::Settings { command, timeout, dynamic: draft.dynamic }))
 }
 
-fn file(reader: &mut Reader, draft: &checker::Draft) -> Option<Kind> {
+fn tracked(reader: &mut Reader, draft: &checker::Draft) -> Option<Kind> {
     let found = draft.file.as_ref().and_then(|name| reader.watched.file_weight(name).map(|weight| (name.clone(), weight)));
     let Some((name, block)) = found else {
         let message = match &draft.file {
@@ -342,7 +346,7 @@ fn file(reader: &mut Reader, draft: &checker::Draft) -> Option<Kind> {
         return None;
     };
     let (weight, reverse) = draft.file_weight.unwrap_or(block);
-    Some(Kind::File(FileSettings { name, weight: if reverse { -weight } else { weight } }))
+    Some(Kind::File(file::Settings { name, weight, reverse }))
 }
 
 /// What nobody says here, `smtp_alert_checker` and `smtp_alert` of global_defs say.

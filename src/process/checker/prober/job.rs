@@ -5,7 +5,7 @@ use crate::check::http::{Progress, Round};
 use crate::check::schedule::{Change, Schedule};
 use crate::check::words::About;
 use crate::check::{Failure, Kind, tls};
-use crate::probe::Probe;
+use crate::probe::{Outcome, Probe};
 use crate::sys::clock;
 use crate::types::Instant;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ pub(super) struct Job {
     pub(super) certificate_ends: Option<i64>,
     /// Its end was told of.
     pub(super) warned: bool,
+    /// Why it could not be made, and was told of.
+    pub(super) not_made: Option<String>,
 }
 
 impl Job {
@@ -30,8 +32,20 @@ impl Job {
     }
 
     /// Logs, and answers whether it is up when that changed.
-    pub(super) fn ended(&mut self, now: Instant, result: &Result<(), Failure>) -> Option<bool> {
+    pub(super) fn ended(&mut self, now: Instant, Outcome { result, odd_length, .. }: &Outcome) -> Option<bool> {
+        if let Err(failure @ Failure::Local(why)) = result {
+            if self.not_made.as_ref() != Some(why) {
+                tracing::warn!("{}", self.about().not_made(failure));
+                self.not_made = Some(why.clone());
+            }
+            self.schedule.not_made(now, &self.watch.checker.timing);
+            return None;
+        }
+        self.not_made = None;
         let url = self.round.url();
+        if let Some(odd) = odd_length.filter(|_| !self.schedule.has_run() || !self.schedule.is_up()) {
+            tracing::info!("{}", self.about().odd_length(url, odd));
+        }
         if let Kind::Http(settings) = &self.watch.checker.kind {
             if result.is_ok() && !self.schedule.is_up() {
                 self.about().success(url).iter().for_each(|line| tracing::info!("{line}"));
@@ -51,7 +65,7 @@ impl Job {
         match change {
             Change::CameUp => Some(true),
             Change::WentDown { .. } => Some(false),
-            Change::None | Change::FirstSuccess | Change::Forgiven => None,
+            Change::None | Change::FirstSuccess | Change::Forgiven | Change::StaysDown => None,
         }
     }
 
@@ -67,12 +81,23 @@ impl Job {
     }
 
     fn say_failure(&self, change: Change, url: usize, failure: &Failure, first: bool) {
-        if let Change::WentDown { retries } = change {
-            let (reason, verdict) = self.about().failure(url, failure, retries, first);
-            reason.iter().for_each(|reason| tracing::info!("{reason}"));
-            tracing::info!("{verdict}");
-        } else if change == Change::Forgiven && self.watch.checker.log_all_failures {
-            tracing::info!("{}", self.about().reason(url, failure));
+        let about = self.about();
+        match change {
+            Change::WentDown { retries } => {
+                let (reason, verdict) = about.failure(url, failure, retries, first);
+                reason.iter().for_each(|reason| tracing::info!("{reason}"));
+                tracing::info!("{verdict}");
+            }
+            Change::StaysDown => {
+                // Of pages the original says only why.
+                let (reason, verdict) = about.failure(url, failure, 0, true);
+                let verdict = (!matches!(about.checker.kind, Kind::Http(_))).then_some(verdict);
+                reason.iter().chain(&verdict).for_each(|line| tracing::info!("{line}"));
+            }
+            Change::Forgiven if about.checker.log_all_failures => {
+                tracing::info!("{}", about.forgiven(url, failure, self.schedule.failures()));
+            }
+            Change::Forgiven | Change::None | Change::FirstSuccess | Change::CameUp => {}
         }
     }
 

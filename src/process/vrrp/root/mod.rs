@@ -23,8 +23,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest time without a heartbeat from the supervisor that goes without saying.
-const SUPERVISOR_SILENCE: Duration = Duration::from_secs(7);
+/// Longest time without a question from the supervisor that goes without saying: it asks every 8 s at least.
+const SUPERVISOR_SILENCE: Duration = Duration::from_secs(10);
 
 pub(super) struct Root;
 

@@ -107,15 +107,35 @@ fn scripts_files_and_hosts_are_checkers() {
          real_server 10.0.0.2 25 {\n notify_down /down\n MISC_CHECK {\n misc_path \"/m 'a b'\"\n misc_dynamic\n user nobody\n }\n \
          FILE_CHECK {\n track_file load\n }\n SMTP_CHECK {\n host {\n connect_ip 10.0.0.8\n connect_timeout 2\n }\n host {\n connect_port 587\n }\n helo_name me\n retry 4\n }\n }\n}\n",
     );
-    assert_eq!(said, Vec::<String>::new());
+    assert_eq!(said, ["The SMTP_CHECK host block is deprecated. Please define additional checkers."]);
     let server = &lvs.servers[0];
     assert_eq!(server.quorum_down.as_ref().unwrap().to_string(), "'/q' 'down'");
     let real = &server.real_servers[0];
     assert_eq!(real.notify_down.as_ref().unwrap().to_string(), "'/down'");
     let Kind::Misc(script) = &real.checkers[0].kind else { panic!("{:?}", real.checkers) };
     assert_eq!((script.command.to_string().as_str(), script.timeout, script.dynamic), ("'/m' 'a b'", Duration::from_secs(7), true));
-    assert!(matches!(&real.checkers[1].kind, Kind::File(file) if file.name == "load" && file.weight == -3));
+    assert!(matches!(&real.checkers[1].kind, Kind::File(file) if file.name == "load" && file.weight == 3 && file.reverse));
     let [_, _, one, two] = real.checkers.as_slice() else { panic!("{:?}", real.checkers) };
     assert_eq!((one.target.address.to_string().as_str(), one.target.port, one.timing.retry), ("10.0.0.8", 25, 4));
     assert_eq!((two.target.address.to_string().as_str(), two.target.port, two.timing.retry), ("10.0.0.2", 587, 4));
+}
+
+#[test]
+fn words_of_a_connection_beside_a_host_block_are_one_more_host() {
+    let (lvs, _) = read(
+        "virtual_server 10.0.0.1 25 {\n lb_algo rr\n lb_kind DR\n protocol TCP\n real_server 10.0.0.2 25 {\n \
+         SMTP_CHECK {\n connect_timeout 2\n host {\n connect_port 587\n }\n }\n }\n}\n",
+    );
+    let ports: Vec<u16> = lvs.servers[0].real_servers[0].checkers.iter().map(|checker| checker.target.port).collect();
+    assert_eq!(ports, [25, 587]);
+}
+
+#[test]
+fn an_address_to_bind_of_the_other_family_is_left_out() {
+    let (lvs, said) = read(
+        "virtual_server 10.0.0.1 25 {\n lb_algo rr\n lb_kind DR\n protocol TCP\n real_server 10.0.0.2 25 {\n \
+         TCP_CHECK {\n bindto ::1\n }\n }\n}\n",
+    );
+    assert_eq!(lvs.servers[0].real_servers[0].checkers[0].target.bind, None);
+    assert_eq!(said, ["bindto address ::1 does not match address family of connect_ip - skipping"]);
 }
