@@ -1,7 +1,7 @@
 //! The validated configuration: right by type, defaults filled in.
 
 use crate::lvs::settings::Balancer;
-use crate::types::{Command, ScriptUser, Version};
+use crate::types::{Command, Firewall, ScriptUser, Version};
 use crate::vrrp::settings::{Announce, GroupSettings, Settings, VirtualAddress};
 use crate::vrrp::trackers::file::FileCheck;
 use crate::vrrp::trackers::link::LinkSettings;
@@ -57,7 +57,7 @@ pub struct VrrpConfig {
 pub struct VrrpGlobal {
     /// `vrrp_startup_delay`, `vrrp_delay_after_boot`: the larger remaining one.
     pub startup_delay: Duration,
-    /// `nftables [TABLE]`, `nftables_priority`, `nftables_counters`, `nftables_ifindex`.
+    /// Shuts addresses of a non-accepting master (`vrrp_strict`, `no_accept`): `nftables [TABLE]`, `nftables_priority`, `nftables_counters`, `nftables_ifindex`.
     pub firewall: Firewall,
     /// `dynamic_interfaces`.
     pub dynamic_interfaces: bool,
@@ -73,23 +73,6 @@ pub struct VrrpGlobal {
     /// `interface_up_down_delays`, `linkbeat_*`.
     #[serde(default)]
     pub links: LinkSettings,
-}
-
-/// How the address of a non-accepting master is shut (`vrrp_strict`, `no_accept`).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Firewall {
-    /// Table name, `keepalived`.
-    pub table: String,
-    /// Chain priority, -1.
-    pub priority: i32,
-    /// Counters in the rules.
-    pub counters: bool,
-}
-
-impl Default for Firewall {
-    fn default() -> Self {
-        Self { table: "keepalived".to_owned(), priority: -1, counters: false }
-    }
 }
 
 /// `global_defs` and the root keywords, defaults filled in.
@@ -152,16 +135,10 @@ pub struct Global {
     pub vrrp: VrrpGlobal,
     /// What an instance is that says nothing else; already filled in everywhere, here for those who ask.
     pub instance_defaults: InstanceDefaults,
-    /// `vrrp_priority` (nice value), -20..=19.
-    pub vrrp_nice: Option<i8>,
-    /// `vrrp_rt_priority`.
-    pub vrrp_rt_priority: Option<u8>,
-    /// `vrrp_rlimit_rttime`, microseconds.
-    pub vrrp_rt_limit: Option<u32>,
-    /// `vrrp_no_swap`.
-    pub vrrp_no_swap: bool,
-    /// `vrrp_cpu_affinity`.
-    pub vrrp_cpu_affinity: Vec<u16>,
+    /// `vrrp_priority` and its like.
+    pub vrrp_process: Scheduling,
+    /// `checker_priority` and its like.
+    pub checker_process: Scheduling,
     /// `process_monitor_rcv_bufs`, bytes.
     #[serde(default)]
     pub process_buffer: Option<u32>,
@@ -171,6 +148,21 @@ pub struct Global {
     /// `set_supplementary_groups`: scripts get all groups of their user.
     #[serde(default)]
     pub set_supplementary_groups: bool,
+}
+
+/// How the kernel treats a child: the words that begin with `vrrp_` or `checker_`.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Scheduling {
+    /// `priority` (nice value), -20..=19.
+    pub nice: Option<i8>,
+    /// `rt_priority`, 1..=99.
+    pub rt_priority: Option<u8>,
+    /// `rlimit_rttime`, microseconds.
+    pub rlimit_rttime: Option<u32>,
+    /// `no_swap`.
+    pub no_swap: bool,
+    /// `cpu_affinity`.
+    pub cpu_affinity: Vec<u16>,
 }
 
 impl Default for Global {
@@ -204,11 +196,8 @@ impl Default for Global {
             shutdown: OnceScript::default(),
             vrrp: VrrpGlobal::default(),
             instance_defaults: InstanceDefaults::default(),
-            vrrp_nice: None,
-            vrrp_rt_priority: None,
-            vrrp_rt_limit: None,
-            vrrp_no_swap: false,
-            vrrp_cpu_affinity: Vec::new(),
+            vrrp_process: Scheduling::default(),
+            checker_process: Scheduling::default(),
             process_buffer: None,
             use_symlink_paths: false,
             set_supplementary_groups: false,

@@ -65,7 +65,7 @@ fn run(boot: &Boot, options: &Options) -> u8 {
         }
     };
     for (keyword, error) in boot.tuning.apply() {
-        tracing::warn!("{keyword} has no effect: {error}");
+        tracing::warn!("{}_{keyword} has no effect: {error}", if boot.role.name == RoleName::Vrrp { "vrrp" } else { "checker" });
     }
     let balancer = balancer(boot);
     if let Err(error) = drop_powers(boot, options) {

@@ -58,9 +58,9 @@ mod tests {
 
     #[test]
     fn only_regular_files_that_nobody_executes_are_configuration() {
-        let folder = std::env::temp_dir().join(format!("keepalived-files-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(folder.join("c.conf")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        fs::create_dir(folder.join("c.conf")).unwrap();
         for name in ["b.conf", "a.conf", "x.conf", "a.txt", ".hidden.conf"] {
             fs::write(folder.join(name), name).unwrap();
         }
@@ -69,7 +69,6 @@ mod tests {
         assert_eq!(found, [folder.join("a.conf"), folder.join("b.conf")]);
         assert_eq!(Disk.read(&folder.join("a.conf")).unwrap(), b"a.conf");
         assert!(Disk.read(&folder.join("x.conf")).unwrap_err().to_string().contains("executable"));
-        assert!(Disk.read(&folder).is_err());
-        fs::remove_dir_all(&folder).unwrap();
+        assert!(Disk.read(folder).is_err());
     }
 }

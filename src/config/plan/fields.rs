@@ -32,8 +32,9 @@ const KEYWORDS: &[(&str, &str)] = &[
     ("mail", "smtp_alert"),
     ("priority_changes", "notify_priority_changes"),
     ("real_servers", "order of the real servers"),
-    ("vrrp_nice", "vrrp_priority"),
-    ("vrrp_rt_limit", "vrrp_rlimit_rttime"),
+    ("vrrp_process", "vrrp process"),
+    ("checker_process", "checker process"),
+    ("nice", "priority"),
 ];
 
 /// What differs between two values of one type: `keyword: before -> after`, sorted by keyword. Secrets are not shown.

@@ -2,9 +2,12 @@
 
 use crate::ipvs::wire::{Info, Mode};
 use crate::ipvs::{IpvsError, Socket};
+use crate::lvs::marks::Marked;
 use crate::lvs::plan::{Change, apply, plan};
 use crate::lvs::settings::{SyncDaemon, Timeouts};
 use crate::lvs::table::{Destination, DestinationKey, Entry, ServiceKey, Table};
+use crate::net::nftables::marks::Marker;
+use crate::net::nftables::{Firewall, NftError};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -32,6 +35,8 @@ pub(super) enum Msg {
     Put(Table),
     /// Connection timeouts.
     Timeouts(Timeouts),
+    /// nftables marks this, in the table of that name; nothing without one.
+    Mark(Option<Firewall>, BTreeSet<Marked>),
     /// Which halves of connection synchronisation run.
     Sync(Option<SyncDaemon>, Vec<Mode>),
     /// A look at the kernel's table.
@@ -66,6 +71,7 @@ pub(super) struct State {
     sync: (Option<SyncDaemon>, Vec<Mode>),
     running: Vec<Mode>,
     told: Option<String>,
+    marker: Option<Marker>,
     /// The kernel acknowledges and shows nothing: what it shows is no reason to change anything.
     blind: bool,
 }
@@ -88,6 +94,7 @@ impl Actor for Keeper {
             sync: (None, Vec::new()),
             running: Vec::new(),
             told: None,
+            marker: None,
             blind: false,
         };
         state.open(arguments.socket);
@@ -120,6 +127,7 @@ impl Actor for Keeper {
                 state.timeouts = Some(timeouts);
                 state.settings();
             }
+            Msg::Mark(firewall, wanted) => state.mark(firewall, &wanted),
             Msg::Sync(daemon, modes) => {
                 state.sync = (daemon, modes);
                 state.synchronise();
@@ -347,7 +355,29 @@ impl State {
         }
     }
 
+    fn mark(&mut self, firewall: Option<Firewall>, wanted: &BTreeSet<Marked>) {
+        if let Err(error) = self.marks(firewall, wanted) {
+            tracing::error!("{error}; what is sent to virtual server groups reaches no server");
+        }
+    }
+
+    /// Has `wanted` marked in the tables of this name; tables that had another name before go.
+    fn marks(&mut self, firewall: Option<Firewall>, wanted: &BTreeSet<Marked>) -> Result<(), NftError> {
+        if self.marker.as_ref().map(Marker::settings) != firewall.as_ref()
+            && let Some(mut before) = self.marker.take()
+        {
+            before.set(&BTreeSet::new())?;
+        }
+        let Some(firewall) = firewall else { return Ok(()) };
+        let marker = match &mut self.marker {
+            Some(marker) => marker,
+            none => none.insert(Marker::open(&firewall)?),
+        };
+        marker.set(wanted)
+    }
+
     async fn clear(&mut self, whole: bool) {
+        self.mark(None, &BTreeSet::new());
         self.sync.1.clear();
         self.synchronise();
         self.desired.clear();

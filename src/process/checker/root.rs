@@ -10,9 +10,10 @@ use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::Socket;
 use crate::ipvs::wire::Mode;
 use crate::lvs::health::Health;
+use crate::lvs::marks::marked;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{ServiceKey, Table, desired, keys};
+use crate::lvs::table::{Table, addresses, desired};
 use crate::probe::Trust;
 use crate::process::rooted::Heard;
 use crate::sys::tuning;
@@ -241,6 +242,7 @@ impl State {
                 tell(KEEPER, keeper::Msg::Timeouts(timeouts));
             }
             tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
+            self.mark();
             self.synchronise();
         } else {
             tell(PROBER, prober::Msg::Replace(self.watches()));
@@ -255,7 +257,7 @@ impl State {
         let mut watches = Vec::new();
         for server in &self.balancer.servers {
             let service = server.to_string();
-            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server) } else { Arc::new([]) };
+            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server).into() } else { Arc::new([]) };
             for real in &server.real_servers {
                 let name: Arc<str> = server.name_of(real).into();
                 for (place, checker) in (0u32..).zip(&real.checkers) {
@@ -387,6 +389,7 @@ impl State {
             tell(KEEPER, keeper::Msg::Timeouts(timeouts));
         }
         tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
+        self.mark();
         if sync {
             self.synchronise();
         }
@@ -409,6 +412,12 @@ impl State {
                 }
             }
         }
+    }
+
+    /// What nftables marks follows the services that the marks are for.
+    fn mark(&self) {
+        let firewall = self.balancer.marking.as_ref().map(|marking| marking.firewall.clone());
+        tell(KEEPER, keeper::Msg::Mark(firewall, marked(&self.balancer.servers)));
     }
 
     /// The sync daemon follows its VRRP instance; without one both halves run.
@@ -460,15 +469,6 @@ impl State {
 /// When Keeper and Prober are done with a configuration.
 fn give_back_soon(myself: &ActorRef<RootMsg>) {
     myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
-}
-
-/// What clients reach; a firewall mark has no address.
-fn addresses(server: &VirtualServer) -> Arc<[IpAddr]> {
-    let address = |key| match key {
-        ServiceKey::Socket(_, address, _) => Some(address),
-        ServiceKey::Mark(..) => None,
-    };
-    keys(server).into_iter().filter_map(address).collect()
 }
 
 /// What a mail says about a checker that changed its mind.

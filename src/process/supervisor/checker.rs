@@ -7,6 +7,7 @@ use crate::actor::Restart;
 use crate::check::Kind;
 use crate::check::tls::Files;
 use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
+use crate::lvs::marks;
 use crate::lvs::settings::Balancer;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
@@ -86,6 +87,9 @@ impl State {
     /// What the checker child is told: with the certificates that it may not read itself.
     fn balancer(&self) -> Balancer {
         let mut balancer = self.config.lvs.clone();
+        if let Some(marking) = &balancer.marking {
+            marks::assign(&mut balancer.servers, &self.checker.told.servers, marking);
+        }
         let tls = &balancer.tls;
         // What cannot be read is empty: nothing is verified by it, so the checks fail, and say so.
         let read = |what: &str, path: &Option<String>| {

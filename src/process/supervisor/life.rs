@@ -3,6 +3,7 @@
 use super::child::{self, Child, Died};
 use super::{ChildRef, Msg, State, heartbeat, postman, speech};
 use crate::actor::Restart;
+use crate::config::model::Scheduling;
 use crate::ipc::messages::ToVrrp;
 use crate::process::boot::Boot;
 use crate::process::paths::ident_suffix;
@@ -114,13 +115,8 @@ impl State {
                 RunAs::Unprivileged | RunAs::NoSuchUser | RunAs::NotMapped => None,
             },
             tuning: match role.name {
-                RoleName::Vrrp | RoleName::Checker | RoleName::CheckerRaw => Tuning {
-                    nice: global.vrrp_nice,
-                    realtime: global.vrrp_rt_priority,
-                    realtime_limit: global.vrrp_rt_limit,
-                    no_swap: global.vrrp_no_swap,
-                    processors: global.vrrp_cpu_affinity.clone(),
-                },
+                RoleName::Vrrp => tuning_of(&global.vrrp_process),
+                RoleName::Checker | RoleName::CheckerRaw => tuning_of(&global.checker_process),
                 RoleName::Mail => Tuning::default(),
             },
             parent: std::process::id(),
@@ -275,5 +271,15 @@ impl State {
         {
             tracing::error!("{died}");
         }
+    }
+}
+
+fn tuning_of(process: &Scheduling) -> Tuning {
+    Tuning {
+        nice: process.nice,
+        realtime: process.rt_priority,
+        realtime_limit: process.rlimit_rttime,
+        no_swap: process.no_swap,
+        processors: process.cpu_affinity.clone(),
     }
 }

@@ -2,12 +2,12 @@
 
 use super::messages::{AnnouncerMsg, Burst, KeeperMsg, RootMsg};
 use super::shared::Shared;
-use crate::config::model::Firewall;
 use crate::net::address::{AddressOp, KernelAddress, PROTOCOL_KEEPALIVED, Rtnl};
 use crate::net::mirror::AddressKey;
 use crate::net::nftables::{Nft, NftError, Shut};
 use crate::net::sysctl::PromoteSecondaries;
 use crate::types::Family;
+use crate::types::Firewall;
 use crate::vrrp::settings::{Settings, VirtualAddress};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};

@@ -36,8 +36,12 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
         taken.extend(all);
         servers.push(Arc::new(server));
     }
+    let counters = reader.global.vrrp.firewall.counters;
     let lvs = &mut reader.lvs;
+    let (marked, mut marking) = std::mem::take(&mut lvs.marking);
+    marking.firewall.counters = counters;
     Balancer {
+        marking: marked.then_some(marking),
         servers,
         flush: lvs.flush,
         flush_on_stop: lvs.flush_on_stop,
