@@ -90,6 +90,12 @@ impl Health {
         self.servers.get(server).is_some_and(|server| server.failing.contains(&checker))
     }
 
+    /// What this checker of it adds to its weight.
+    pub fn delta(&self, server: usize, checker: usize) -> i64 {
+        let deltas = self.servers.get(server).map_or(&[][..], |server| server.deltas.as_slice());
+        deltas.iter().find(|(at, _)| *at == checker).map_or(0, |(_, delta)| *delta)
+    }
+
     /// Sum of the weights of live servers.
     pub fn live_weight(&self) -> i64 {
         self.settings
