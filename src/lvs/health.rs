@@ -2,6 +2,7 @@
 
 use super::notice::Notice;
 use super::settings::{RealServer, VirtualServer};
+use crate::check::Kind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -257,7 +258,13 @@ impl Health {
                 None => {}
             }
         }
-        fresh.deltas = state.deltas.iter().filter_map(|(old, delta)| Some((place(*old)?, *delta))).collect();
+        // A script asks for a weight, not for a difference: a new configured weight does not move it.
+        let moved = i64::from(before.weight) - i64::from(now.weight);
+        let kept = |old: usize, delta: i64| {
+            let by_script = before.checkers.get(old).is_some_and(|checker| matches!(checker.kind, Kind::Misc(_)));
+            if by_script { delta + moved } else { delta }
+        };
+        fresh.deltas = state.deltas.iter().filter_map(|(old, delta)| Some((place(*old)?, kept(*old, *delta)))).collect();
         let (was_up, is_up) = (state.is_up(), fresh.is_up());
         let (from, to) = (state.weight(before), fresh.weight(&now));
         if let Some(server) = self.servers.get_mut(at) {
