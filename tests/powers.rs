@@ -140,3 +140,33 @@ fn a_process_that_took_over_the_child_could_not_start_programs_or_write_files() 
         assert!(files.is_empty(), "{files:?}");
     });
 }
+
+#[test]
+fn each_child_is_scheduled_as_its_own_words_say() {
+    laboratory(&["ka1"], |lab| {
+        if !promised_by_ours() {
+            return;
+        }
+        let ka1 = lab.host("ka1");
+        let words = "vrrp_priority 3\nvrrp_cpu_affinity 0\nchecker_priority 7";
+        let balancer = "virtual_server 192.0.2.1 80 {\nlb_algo rr\nlb_kind NAT\nprotocol TCP\nreal_server 192.0.2.2 80 {\nweight 1\n}\n}\n";
+        let _daemon = start(ka1, &format!("global_defs {{\n{words}\n}}\n{}{balancer}", fast(100)));
+        only(lab, "ka1", VIP, secs(5));
+        let vrrp = vrrp_child(ka1).unwrap();
+        let is_nice = || ka1.process_of_file("/run/checkers.pid").is_some_and(|checker| nice(&checker) == 7);
+        lab.wait("the checker has its own nice value", secs(20), is_nice).unwrap();
+        let checker = ka1.process_of_file("/run/checkers.pid").unwrap();
+        assert_eq!(nice(&vrrp), 3);
+        assert_eq!(field(&vrrp, "Cpus_allowed_list"), "0");
+        let here = std::fs::read_to_string("/proc/self/status").unwrap();
+        assert!(here.contains(&format!("Cpus_allowed_list:\t{}\n", field(&checker, "Cpus_allowed_list"))), "where the daemon was started");
+    });
+}
+
+/// Field 19 of proc_pid_stat(5).
+#[expect(clippy::unwrap_used, reason = "part of tests")]
+fn nice(process: &Process) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.pid)).unwrap();
+    let after_name = stat.rsplit(')').next().unwrap();
+    after_name.split_whitespace().nth(16).unwrap().parse().unwrap()
+}

@@ -27,11 +27,10 @@ fn the_same_works_for_an_ordinary_user() {
         return;
     }
     // What that user runs must be where it may look.
-    let folder = std::env::temp_dir().join(format!("keepalived-rootless-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let place = |from: &Path, name: &str| {
-        let to = folder.join(name);
+        let to = folder.path().join(name);
         std::fs::copy(from, &to).unwrap();
         std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755)).unwrap();
         to
@@ -45,7 +44,6 @@ fn the_same_works_for_an_ordinary_user() {
         .current_dir("/")
         .output()
         .unwrap();
-    std::fs::remove_dir_all(&folder).unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{said}");
     if let Some(why) = said.lines().find_map(|line| line.strip_prefix("SKIPPED: ")) {

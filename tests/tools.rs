@@ -12,30 +12,26 @@ use std::process::{Command, Output};
 const CTL: &str = env!("CARGO_BIN_EXE_keepalivedctl");
 
 /// A folder of the test's own, gone with it.
-struct Folder(PathBuf);
+struct Folder(tempfile::TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("keepalived-tools-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
 
     fn put(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
+        let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
         path.display().to_string()
     }
 
     fn read(&self, name: &str) -> String {
-        fs::read_to_string(self.0.join(name)).unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        fs::read_to_string(self.path(name)).unwrap()
     }
 }
 
@@ -53,20 +49,20 @@ const PART: &str =
 
 #[test]
 fn convert_writes_every_file_beside_its_own_and_back() {
-    let folder = Folder::new("convert");
+    let folder = Folder::new();
     let main = folder.put("k.conf", MAIN);
     folder.put("conf.d/a.conf", PART);
     let shown = ctl(&["convert", &main]);
     assert!(shown.status.success() && said(&shown).contains("with --write it becomes"), "{}", said(&shown));
-    assert!(!folder.0.join("k.toml").exists());
+    assert!(!folder.path("k.toml").exists());
     let written = ctl(&["convert", "--write", &main]);
     assert!(written.status.success(), "{}", said(&written));
     assert_eq!(folder.read("k.toml"), "# ours\ninclude = \"conf.d/*.toml\"\n\n[global_defs]\nrouter_id = \"a\"  # its name\n");
     assert!(folder.read("conf.d/a.toml").contains("[vrrp_instance.A]\n"));
     let again = ctl(&["convert", "-w", &main]);
     assert!(again.status.code() == Some(1) && said(&again).contains("exists already"), "{}", said(&again));
-    let back = folder.0.join("back/k.conf").display().to_string();
-    let toml = folder.0.join("k.toml").display().to_string();
+    let back = folder.path("back/k.conf").display().to_string();
+    let toml = folder.path("k.toml").display().to_string();
     let written = ctl(&["convert", "-o", &back, &toml]);
     assert!(written.status.success(), "{}", said(&written));
     assert_eq!((folder.read("back/k.conf").as_str(), folder.read("back/conf.d/a.conf").as_str()), (MAIN, PART));
@@ -74,7 +70,7 @@ fn convert_writes_every_file_beside_its_own_and_back() {
 
 #[test]
 fn convert_refuses_what_is_wrong_unless_forced() {
-    let folder = Folder::new("wrong");
+    let folder = Folder::new();
     let main = folder.put("k.conf", "global_defs {\n    route_id a\n    router_id b\n}\n");
     let refused = ctl(&["convert", &main]);
     assert!(refused.status.code() == Some(1) && said(&refused).contains("did you mean 'router_id'?"), "{}", said(&refused));
@@ -85,7 +81,7 @@ fn convert_refuses_what_is_wrong_unless_forced() {
 
 #[test]
 fn fmt_checks_prints_and_writes() {
-    let folder = Folder::new("fmt");
+    let folder = Folder::new();
     let path = folder.put("k.conf", "global_defs { router_id a # c\n}\n");
     let expected = "global_defs {  # c\n    router_id a\n}\n";
     let check = ctl(&["fmt", "--check", &path]);
@@ -100,7 +96,7 @@ fn fmt_checks_prints_and_writes() {
 
 #[test]
 fn the_dump_of_a_test_is_a_configuration() {
-    let folder = Folder::new("dump");
+    let folder = Folder::new();
     let path = folder.put("k.conf", "$N=5\ndynamic_interfaces\nglobal_defs {\n dynamic_interfaces\n}\nvrrp_instance A {\n interface lo9\n virtual_router_id $N\n virtual_ipaddress {\n ~SEQ(I,1,3) 10.0.0.$I\n }\n}\n".replace("dynamic_interfaces\nglobal", "global").as_str());
     let dump = Command::new(env!("CARGO_BIN_EXE_keepalived")).args(["-t", "-d", "-f", &path]).output().unwrap();
     let text = String::from_utf8_lossy(&dump.stderr).into_owned();

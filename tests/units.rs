@@ -59,12 +59,10 @@ fn systemd_finds_no_fault_in_the_units() {
     for (name, _) in UNITS {
         // The program need not be installed here: any file that can be executed stands in for it.
         let text = std::fs::read_to_string(unit(name)).unwrap().replace("/usr/sbin/keepalived", "/bin/true");
-        let folder = std::env::temp_dir().join(format!("keepalived-units-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let copy = folder.join(name);
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join(name);
         std::fs::write(&copy, text).unwrap();
         let output = systemd_analyze(&["verify", "--man=no", "--recursive-errors=one", &copy.to_string_lossy()]);
-        std::fs::remove_dir_all(&folder).unwrap();
         let Some(output) = output else { return };
         let said = String::from_utf8_lossy(&output.stderr);
         let faults: Vec<&str> = said.lines().filter(|line| line.contains("keepalived") && !line.contains(OLD_SYSTEMD)).collect();

@@ -1,8 +1,10 @@
 //! The validated configuration: right by type, defaults filled in.
 
 use crate::lvs::settings::Balancer;
-use crate::types::{Command, ScriptUser, Version};
-use crate::vrrp::settings::{Announce, GroupSettings, Settings, VirtualAddress};
+use crate::types::{Command, Firewall, ScriptUser, Version};
+use crate::vrrp::route::Route;
+use crate::vrrp::rule::Rule;
+use crate::vrrp::settings::{Announce, GroupSettings, Settings, TrackGroup, VirtualAddress};
 use crate::vrrp::trackers::file::FileCheck;
 use crate::vrrp::trackers::link::LinkSettings;
 use crate::vrrp::trackers::process::ProcessCheck;
@@ -57,7 +59,7 @@ pub struct VrrpConfig {
 pub struct VrrpGlobal {
     /// `vrrp_startup_delay`, `vrrp_delay_after_boot`: the larger remaining one.
     pub startup_delay: Duration,
-    /// `nftables [TABLE]`, `nftables_priority`, `nftables_counters`, `nftables_ifindex`.
+    /// Shuts addresses of a non-accepting master (`vrrp_strict`, `no_accept`): `nftables [TABLE]`, `nftables_priority`, `nftables_counters`, `nftables_ifindex`.
     pub firewall: Firewall,
     /// `dynamic_interfaces`.
     pub dynamic_interfaces: bool,
@@ -70,26 +72,34 @@ pub struct VrrpGlobal {
     /// `static_ipaddress`: on this host while the daemon runs, whoever is master; each with its `dev`.
     #[serde(default)]
     pub static_addresses: Vec<VirtualAddress>,
+    /// `static_routes`.
+    #[serde(default)]
+    pub static_routes: Vec<Route>,
+    /// `static_rules`.
+    #[serde(default)]
+    pub static_rules: Vec<Rule>,
+    /// `track_group` blocks that something names.
+    #[serde(default)]
+    pub track_groups: Vec<TrackGroup>,
     /// `interface_up_down_delays`, `linkbeat_*`.
     #[serde(default)]
     pub links: LinkSettings,
 }
 
-/// How the address of a non-accepting master is shut (`vrrp_strict`, `no_accept`).
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Firewall {
-    /// Table name, `keepalived`.
-    pub table: String,
-    /// Chain priority, -1.
-    pub priority: i32,
-    /// Counters in the rules.
-    pub counters: bool,
+impl VrrpGlobal {
+    /// Whether there is something to keep on this host, whoever is master.
+    pub const fn keeps_something(&self) -> bool {
+        !self.static_addresses.is_empty() || !self.static_routes.is_empty() || !self.static_rules.is_empty()
+    }
 }
 
-impl Default for Firewall {
-    fn default() -> Self {
-        Self { table: "keepalived".to_owned(), priority: -1, counters: false }
-    }
+/// `net_namespace_ipvs`: where the balancer's table is, when that is not where the daemon runs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum IpvsNamespace {
+    /// The network namespace in which the daemon was started, before it joined another one.
+    Default,
+    /// One that `ip netns` made.
+    Named(String),
 }
 
 /// `global_defs` and the root keywords, defaults filled in.
@@ -101,6 +111,9 @@ pub struct Global {
     pub default_interface: String,
     /// `net_namespace`.
     pub net_namespace: Option<String>,
+    /// `net_namespace_ipvs`: nothing is where the daemon runs.
+    #[serde(default)]
+    pub net_namespace_ipvs: Option<IpvsNamespace>,
     /// `instance` (the daemon's name, not a VRRP instance's).
     pub instance: Option<String>,
     /// `use_pid_dir`.
@@ -152,16 +165,10 @@ pub struct Global {
     pub vrrp: VrrpGlobal,
     /// What an instance is that says nothing else; already filled in everywhere, here for those who ask.
     pub instance_defaults: InstanceDefaults,
-    /// `vrrp_priority` (nice value), -20..=19.
-    pub vrrp_nice: Option<i8>,
-    /// `vrrp_rt_priority`.
-    pub vrrp_rt_priority: Option<u8>,
-    /// `vrrp_rlimit_rttime`, microseconds.
-    pub vrrp_rt_limit: Option<u32>,
-    /// `vrrp_no_swap`.
-    pub vrrp_no_swap: bool,
-    /// `vrrp_cpu_affinity`.
-    pub vrrp_cpu_affinity: Vec<u16>,
+    /// `vrrp_priority` and its like.
+    pub vrrp_process: Scheduling,
+    /// `checker_priority` and its like.
+    pub checker_process: Scheduling,
     /// `process_monitor_rcv_bufs`, bytes.
     #[serde(default)]
     pub process_buffer: Option<u32>,
@@ -173,12 +180,28 @@ pub struct Global {
     pub set_supplementary_groups: bool,
 }
 
+/// How the kernel treats a child: the words that begin with `vrrp_` or `checker_`.
+#[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Scheduling {
+    /// `priority` (nice value), -20..=19.
+    pub nice: Option<i8>,
+    /// `rt_priority`, 1..=99.
+    pub rt_priority: Option<u8>,
+    /// `rlimit_rttime`, microseconds.
+    pub rlimit_rttime: Option<u32>,
+    /// `no_swap`.
+    pub no_swap: bool,
+    /// `cpu_affinity`.
+    pub cpu_affinity: Vec<u16>,
+}
+
 impl Default for Global {
     fn default() -> Self {
         Self {
             router_id: None,
             default_interface: "eth0".to_owned(),
             net_namespace: None,
+            net_namespace_ipvs: None,
             instance: None,
             use_pid_dir: false,
             child_wait_time: Duration::from_secs(5),
@@ -204,11 +227,8 @@ impl Default for Global {
             shutdown: OnceScript::default(),
             vrrp: VrrpGlobal::default(),
             instance_defaults: InstanceDefaults::default(),
-            vrrp_nice: None,
-            vrrp_rt_priority: None,
-            vrrp_rt_limit: None,
-            vrrp_no_swap: false,
-            vrrp_cpu_affinity: Vec::new(),
+            vrrp_process: Scheduling::default(),
+            checker_process: Scheduling::default(),
             process_buffer: None,
             use_symlink_paths: false,
             set_supplementary_groups: false,

@@ -1,6 +1,8 @@
 //! What the balancer should contain: settings, health and quorum, plan = desired − actual.
 
+pub mod changes;
 pub mod health;
+pub mod marks;
 pub mod name;
 pub mod notice;
 pub mod plan;

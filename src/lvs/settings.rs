@@ -1,7 +1,7 @@
 //! What `virtual_server`, `virtual_server_group` and `real_server` blocks were told: right by type, defaults filled in.
 
 use crate::check::{Checker, tls};
-use crate::types::{Command, Family};
+use crate::types::{Command, Family, Firewall};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -64,9 +64,9 @@ pub struct VirtualServer {
     /// `hysteresis` (0), below the quorum.
     pub hysteresis: u32,
     /// `quorum_up`.
-    pub quorum_up: Option<Command>,
+    pub quorum_up: Option<Box<Command>>,
     /// `quorum_down`.
-    pub quorum_down: Option<Command>,
+    pub quorum_down: Option<Box<Command>>,
     /// `sorry_server`.
     pub sorry: Option<SorryServer>,
     /// `alpha`: all down until checked.
@@ -77,6 +77,9 @@ pub struct VirtualServer {
     pub ha_suspend: bool,
     /// `smtp_alert` for the quorum.
     pub smtp_alert: bool,
+    /// The firewall mark that stands for the addresses of its group (`nftables_ipvs`).
+    #[serde(default)]
+    pub mark: Option<u32>,
     /// `real_server` blocks, in order, no duplicates.
     pub real_servers: Vec<RealServer>,
 }
@@ -106,6 +109,16 @@ pub enum GroupEntry {
     },
     /// `fwmark N [inet|inet6]`.
     Mark(u32, Option<Family>),
+}
+
+impl GroupEntry {
+    /// Its address family; that of a mark when it is written.
+    pub const fn family(&self) -> Option<Family> {
+        match self {
+            Self::Range { first, .. } => Some(Family::of(first)),
+            Self::Mark(_, family) => *family,
+        }
+    }
 }
 
 /// How the kernel schedules a service.
@@ -181,7 +194,7 @@ pub enum Checksum {
     Remote,
 }
 
-/// One `real_server` block.
+/// One `real_server` block. There may be tens of thousands: what few of them have is not kept in place.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RealServer {
     /// Where it is.
@@ -199,13 +212,13 @@ pub struct RealServer {
     /// `inhibit_on_failure`: weight 0 instead of removal.
     pub inhibit: bool,
     /// `notify_up`.
-    pub notify_up: Option<Command>,
+    pub notify_up: Option<Box<Command>>,
     /// `notify_down`.
-    pub notify_down: Option<Command>,
+    pub notify_down: Option<Box<Command>>,
     /// `smtp_alert` (true when nobody says otherwise).
     pub smtp_alert: bool,
-    /// Its checkers.
-    pub checkers: Vec<Checker>,
+    /// Its checkers, shared with whoever makes the checks.
+    pub checkers: Vec<Arc<Checker>>,
 }
 
 impl RealServer {
@@ -262,6 +275,7 @@ impl VirtualServer {
             omega: false,
             ha_suspend: false,
             smtp_alert: false,
+            mark: None,
             real_servers: Vec::new(),
         }
     }
@@ -282,6 +296,21 @@ pub struct SyncDaemon {
     pub ttl: Option<u8>,
     /// `group`.
     pub group: Option<IpAddr>,
+}
+
+/// `nftables_ipvs`, `nftables_ipvs_priority`, `nftables_counters`, `nftables_ipvs_start_fwmark`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Marking {
+    /// The tables.
+    pub firewall: Firewall,
+    /// The first mark (1000).
+    pub first: u32,
+}
+
+impl Default for Marking {
+    fn default() -> Self {
+        Self { firewall: Firewall::named("keepalived_ipvs"), first: 1000 }
+    }
 }
 
 /// `lvs_timeouts` in seconds; 0 leaves the kernel's.
@@ -320,6 +349,9 @@ pub struct Balancer {
     pub timeouts: Option<Timeouts>,
     /// `lvs_sync_daemon`, and the VRRP instance that it follows; without one both halves run.
     pub sync: Option<(SyncDaemon, Option<String>)>,
+    /// Groups of addresses are balanced by firewall marks.
+    #[serde(default)]
+    pub marking: Option<Marking>,
     /// The `SSL` block.
     #[serde(default)]
     pub tls: tls::Settings,
@@ -338,6 +370,11 @@ impl Balancer {
                 *server = Arc::clone(same);
             }
         }
+    }
+
+    /// All of it but the servers.
+    pub fn without_servers(&self) -> Self {
+        Self { servers: Vec::new(), ..self.clone() }
     }
 
     /// Whether there is anything to do.

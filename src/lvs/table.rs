@@ -4,7 +4,7 @@ use super::health::{Health, Place};
 use super::settings::{Address, Forwarding, GroupEntry, Protocol, ServiceSettings, VirtualServer, flag};
 use crate::types::Family;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -90,15 +90,35 @@ pub struct Entry {
     pub destinations: BTreeMap<DestinationKey, Destination>,
 }
 
-/// A table, or a part of one.
-pub type Table = BTreeMap<ServiceKey, Entry>;
+/// A table, or a part of one. What is wanted and what is there share an entry that is the same.
+pub type Table = BTreeMap<ServiceKey, Arc<Entry>>;
 
 /// The services of a virtual server: one, or one an address of its group.
 pub fn keys(settings: &VirtualServer) -> Vec<ServiceKey> {
     match &settings.address {
         Address::Socket(address, port) => vec![ServiceKey::Socket(settings.protocol, *address, *port)],
         Address::Mark(mark) => vec![ServiceKey::Mark(settings.family, *mark)],
-        Address::Group(_, entries) => entries.iter().flat_map(|entry| group_keys(settings, entry)).collect(),
+        Address::Group(_, entries) => match settings.mark {
+            None => entries.iter().flat_map(|entry| group_keys(settings, entry)).collect(),
+            Some(mark) => {
+                let families: BTreeSet<Family> = entries.iter().filter_map(GroupEntry::family).collect();
+                families.into_iter().map(|family| ServiceKey::Mark(family, mark)).collect()
+            }
+        },
+    }
+}
+
+/// What clients reach: every address; a firewall mark has none.
+pub fn addresses(settings: &VirtualServer) -> Vec<IpAddr> {
+    match &settings.address {
+        Address::Socket(address, _) => vec![*address],
+        Address::Mark(_) => Vec::new(),
+        Address::Group(_, entries) => {
+            let ranges = entries
+                .iter()
+                .filter_map(|entry| if let GroupEntry::Range { first, last, .. } = entry { Some((*first, *last)) } else { None });
+            ranges.flat_map(|(first, last)| range(first, last)).collect()
+        }
     }
 }
 
@@ -155,7 +175,14 @@ pub fn desired(health: &Health) -> Table {
             .map(|(place, destination)| (port_of(key, *place, destination.forwarding), *destination))
             .collect(),
     };
-    keys(settings).into_iter().map(|key| (key, entry(&key))).collect()
+    // The addresses of a group mostly have the same behind them.
+    let mut last: Option<Arc<Entry>> = None;
+    let mut shared = |key: &ServiceKey| {
+        let entry = entry(key);
+        let entry = last.take().filter(|last| **last == entry).unwrap_or_else(|| Arc::new(entry));
+        Arc::clone(last.insert(entry))
+    };
+    keys(settings).into_iter().map(|key| (key, shared(&key))).collect()
 }
 
 /// What the table should hold when every check succeeds.

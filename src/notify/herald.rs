@@ -1,24 +1,24 @@
 //! The herald: one task beside the supervisor that runs checks and notify scripts and writes FIFOs.
 
+use super::asked::Asked;
 use super::balancer::{Balanced, letter as balancer_letter};
+use super::fifos::{Fifos, Reader};
 use super::queue::{Batch, Queue, Step};
 use super::telling::{Letter, Script, telling};
-use crate::config::model::{Config, Fifo as FifoSettings};
+use crate::config::model::Config;
 use crate::ipc::messages::CheckerId;
 use crate::lvs;
-use crate::script::fifo::Fifo;
-use crate::script::policy::{self, Approved};
+use crate::script::policy::Approved;
 use crate::script::runner::Runner;
 use crate::script::table::Table;
 use crate::sys::clock;
 use crate::types::{Command, Instant, ScriptOutcome};
 use crate::vrrp::event::State;
-use crate::vrrp::notify::{Happened, Notice, Notify, Subject};
+use crate::vrrp::notify::{Happened, Notice, Subject};
 use crate::vrrp::trackers::script::ScriptCheck;
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -80,15 +80,14 @@ impl Herald {
         let court = Court {
             config: Config::default(),
             table: Table::default(),
-            asked: HashMap::new(),
-            retired: HashMap::new(),
+            asked: Asked::default(),
             retired_table: Table::default(),
             runner: Runner::new()?,
             numbers: HashMap::new(),
             names: Vec::new(),
             queues: HashMap::new(),
             last: HashMap::new(),
-            fifos: [None, None, None],
+            fifos: Fifos::default(),
             told_not_started: HashMap::new(),
             balanced: Balanced::default(),
             retired_balanced: Balanced::default(),
@@ -133,22 +132,13 @@ impl Herald {
     }
 }
 
-type Asked = HashMap<Subject, Option<Box<Notify>>>;
-
-fn asked(config: &Config) -> Asked {
-    let instances = config.instances.iter().map(|instance| (Subject::Instance(instance.name.clone()), instance.notify.clone()));
-    let groups = config.groups.iter().map(|group| (Subject::Group(group.name.clone()), group.notify.clone()));
-    instances.chain(groups).collect()
-}
-
 /// Everything the herald keeps.
 struct Court {
     config: Config,
     table: Table,
     /// What subjects asked for.
     asked: Asked,
-    /// The same before the last reload: the last word of an instance that it took away comes after it.
-    retired: Asked,
+    /// The scripts that might run before the last reload, for those who have their last word after it.
     retired_table: Table,
     runner: Runner<Tag>,
     numbers: HashMap<String, u32>,
@@ -156,7 +146,7 @@ struct Court {
     queues: HashMap<u32, Queue<Script>>,
     /// The last state told of each subject.
     last: HashMap<Subject, Happened>,
-    fifos: [Option<(FifoSettings, Fifo)>; 3],
+    fifos: Fifos,
     /// Why a script could not be started, the last time: said once.
     told_not_started: HashMap<String, String>,
     /// What servers of the balancer asked for; and before the last reload.
@@ -166,9 +156,6 @@ struct Court {
     checking: HashMap<u32, CheckerId>,
     reports: mpsc::UnboundedSender<Report>,
 }
-
-/// Places of FIFOs: everything, VRRP, LVS.
-const FIFO_NAMES: [&str; 3] = ["notify_fifo", "vrrp_notify_fifo", "lvs_notify_fifo"];
 
 impl Court {
     async fn serve(mut self, mut inbox: mpsc::UnboundedReceiver<Msg>) {
@@ -201,42 +188,19 @@ impl Court {
 
     fn configure(&mut self, (config, table): (Config, Table)) {
         self.config = config;
-        self.retired = std::mem::take(&mut self.asked);
         self.retired_table = std::mem::replace(&mut self.table, table);
-        self.asked = asked(&self.config);
+        self.asked.replace(&self.config);
         self.retired_balanced = std::mem::replace(&mut self.balanced, Balanced::of(&self.config.lvs));
-        let fifos = &self.config.global.fifos;
-        for (place, wanted) in [fifos.all.clone(), fifos.vrrp.clone(), fifos.lvs.clone()].into_iter().enumerate() {
-            self.settle_fifo(place, wanted);
+        for Reader { place, runs } in self.fifos.settle(&self.config.global.fifos) {
+            self.runner.stop(&Tag::Reader(place));
+            if let Some((command, path)) = runs
+                && let Some(script) = self.table.get(&command).map(Arc::clone)
+            {
+                self.runner.run(Tag::Reader(place), &script, &[path], None);
+            }
         }
         if self.config.global.fifos.states_on_reload {
             self.say_states_again();
-        }
-    }
-
-    /// Opens, keeps or closes the FIFO of this place.
-    fn settle_fifo(&mut self, place: usize, wanted: FifoSettings) {
-        let reader = Tag::Reader(u8::try_from(place).unwrap_or(u8::MAX));
-        let Some(slot) = self.fifos.get_mut(place) else { return };
-        if slot.as_ref().is_some_and(|(settings, _)| *settings == wanted) {
-            return;
-        }
-        if slot.take().is_some() {
-            self.runner.stop(&reader);
-        }
-        let Some(path) = wanted.path.clone() else { return };
-        let owner = match wanted.owner.as_ref().map(policy::account).transpose() {
-            Ok(account) => account.map(|account| (account.ids.uid, account.ids.gid)),
-            Err(error) => return tracing::error!("{} {}: {error}", FIFO_NAMES[place % 3], path.display()),
-        };
-        match Fifo::open(&path, owner) {
-            Ok(fifo) => *slot = Some((wanted.clone(), fifo)),
-            Err(error) => return tracing::error!("{}: {error}", FIFO_NAMES[place % 3]),
-        }
-        if let Some(script) = wanted.reader.as_ref().and_then(|reader| self.table.get(reader))
-            && let Ok(path) = CString::new(path.as_os_str().as_bytes())
-        {
-            self.runner.run(reader, &Arc::clone(script), &[path], None);
         }
     }
 
@@ -254,7 +218,7 @@ impl Court {
                 Subject::Group(_) => None,
             };
             if let Some(line) = telling(&Notice { subject, happened, priority }, None, true).line {
-                self.write(&line);
+                self.fifos.write_vrrp(&line);
             }
         }
     }
@@ -293,12 +257,7 @@ impl Court {
     /// A real server or a quorum came or went: the line first, as nothing delays it.
     fn balancer_notice(&mut self, notice: &lvs::notice::Notice) {
         if let Some(line) = notice.fifo_line() {
-            // As 2.2.7 writes them; 2.4 sends a NUL byte after each.
-            for place in [0, 2] {
-                if let Some(Some((_, fifo))) = self.fifos.get_mut(place) {
-                    fifo.write(line.as_bytes());
-                }
-            }
+            self.fifos.write_lvs(&line);
         }
         let told = self.balanced.told(notice).or_else(|| self.retired_balanced.told(notice));
         let Some((name, script, mail)) = told else { return };
@@ -320,17 +279,17 @@ impl Court {
             }
             self.last.insert(notice.subject.clone(), state);
         }
-        let told = telling(notice, self.asked(&notice.subject), self.config.global.mail.no_faults);
+        let told = telling(notice, self.asked.of(&notice.subject), self.config.global.mail.no_faults);
         if let Some(line) = &told.line {
-            self.write(line);
+            self.fifos.write_vrrp(line);
         }
         if let Some(letter) = told.letter {
             let _ = self.reports.send(Report::Letter(letter));
         }
         let is_state = matches!(notice.happened, Happened::Entered(_) | Happened::Deleted);
-        let subject = self.number(&format!("{} {}", notice.subject.word(), notice.subject.name()));
         let scripts: Vec<Script> = told.scripts.into_iter().filter(|script| self.approved(&script.command).is_some()).collect();
         if !scripts.is_empty() {
+            let subject = self.number(&format!("{} {}", notice.subject.word(), notice.subject.name()));
             let step = self.queues.entry(subject).or_default().push(clock::now(), Batch { scripts, is_state });
             self.step(subject, step);
         }
@@ -339,20 +298,8 @@ impl Court {
         }
     }
 
-    /// What a subject asked for: in the running configuration, else in the one before.
-    fn asked(&self, subject: &Subject) -> Option<&Notify> {
-        self.asked.get(subject).or_else(|| self.retired.get(subject)).and_then(|notify| notify.as_deref())
-    }
-
     fn approved(&self, command: &Command) -> Option<Arc<Approved>> {
         self.table.get(command).or_else(|| self.retired_table.get(command)).map(Arc::clone)
-    }
-
-    fn write(&mut self, line: &str) {
-        // Instances and groups are heard on the FIFO of everything and on the one of VRRP.
-        for (_, fifo) in self.fifos.iter_mut().take(2).flatten() {
-            fifo.write(line.as_bytes());
-        }
     }
 
     fn step(&mut self, subject: u32, step: Step<Script>) {
@@ -404,7 +351,7 @@ impl Court {
                 self.step(subject, step);
             }
             Tag::Reader(place) => {
-                let name = FIFO_NAMES.get(usize::from(place)).copied().unwrap_or_default();
+                let name = Fifos::name(place);
                 tracing::warn!("the script of {name} ended ({outcome}): nobody reads the fifo until a reload or restart");
             }
         }
@@ -448,10 +395,10 @@ impl Court {
     }
 
     fn close(&mut self) {
-        for place in 0..3 {
+        for place in Fifos::places() {
             self.runner.stop(&Tag::Reader(place));
         }
-        self.fifos = [None, None, None];
+        self.fifos = Fifos::default();
     }
 }
 
@@ -463,111 +410,5 @@ async fn reached(deadline: Option<Instant>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::load::load_text;
-    use crate::script::table::examine;
-    use crate::types::Priority;
-
-    struct Lab {
-        folder: std::path::PathBuf,
-        herald: Herald,
-        reports: mpsc::UnboundedReceiver<Report>,
-    }
-
-    impl Lab {
-        /// A herald with one instance and these lines in its block; `{}` is the folder.
-        fn new(name: &str, global: &str, root: &str, block: &str) -> Self {
-            let folder = std::env::temp_dir().join(format!("keepalived-herald-{name}-{}", std::process::id()));
-            let _ = std::fs::remove_dir_all(&folder);
-            std::fs::create_dir_all(&folder).unwrap();
-            let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
-            let fill = |text: &str| text.replace("{}", &folder.display().to_string());
-            let text = format!(
-                "global_defs {{\n script_user {me}\n {}\n}}\n{}\nvrrp_instance VI_1 {{\n interface eth0\n virtual_router_id 1\n virtual_ipaddress {{\n 10.0.0.1\n }}\n{}\n}}\n",
-                fill(global),
-                fill(root),
-                fill(block)
-            );
-            let config = load_text(&text).config;
-            let (table, _) = examine(&config, false);
-            let (sender, reports) = mpsc::unbounded_channel();
-            let herald = Herald::start(sender).unwrap();
-            herald.configure(config, table);
-            Self { folder, herald, reports }
-        }
-
-        fn entered(&self, state: State) {
-            let subject = Subject::Instance("VI_1".into());
-            self.herald.notice(Notice { subject, happened: Happened::Entered(state), priority: Some(Priority::DEFAULT) });
-        }
-
-        fn read(&self, file: &str) -> String {
-            std::fs::read_to_string(self.folder.join(file)).unwrap_or_default()
-        }
-    }
-
-    impl Drop for Lab {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
-    }
-
-    const PATIENCE: Duration = Duration::from_secs(20);
-
-    #[tokio::test]
-    async fn a_slow_script_never_overtakes_and_the_last_state_is_told_last() {
-        let script = "notify \"/bin/sh -c 'sleep 0.3; echo $3 >> {}/told' x\"";
-        let lab = Lab::new("order", "", "", script);
-        for state in [State::Backup, State::Master, State::Backup, State::Master, State::Fault] {
-            lab.entered(state);
-        }
-        lab.herald.finish(PATIENCE).await;
-        assert_eq!(lab.read("told"), "BACKUP\nFAULT\n");
-    }
-
-    #[tokio::test]
-    async fn the_same_state_again_is_no_news() {
-        let lab = Lab::new("again", "", "", "notify_master \"/bin/sh -c 'echo >> {}/told'\"");
-        lab.entered(State::Master);
-        lab.entered(State::Master);
-        lab.herald.finish(PATIENCE).await;
-        assert_eq!(lab.read("told"), "\n");
-    }
-
-    #[tokio::test]
-    async fn the_fifo_hears_every_state_and_its_reader_gets_its_name() {
-        let global = "notify_fifo {}/fifo\n notify_fifo_script \"/bin/sh -c 'exec cat $1 > {}/heard' x\"";
-        let lab = Lab::new("fifo", global, "", "");
-        lab.entered(State::Backup);
-        lab.entered(State::Master);
-        let wanted = "INSTANCE \"VI_1\" BACKUP 100\nINSTANCE \"VI_1\" MASTER 100\n";
-        let deadline = std::time::Instant::now() + PATIENCE;
-        while lab.read("heard") != wanted {
-            assert!(std::time::Instant::now() < deadline, "{:?}", lab.read("heard"));
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        lab.herald.finish(PATIENCE).await;
-        assert!(!lab.folder.join("fifo").exists());
-    }
-
-    #[tokio::test]
-    async fn an_instance_that_a_reload_took_away_has_its_last_word() {
-        let lab = Lab::new("away", "", "", "notify_fault \"/bin/sh -c 'echo gone > {}/told'\"");
-        lab.herald.configure(Config::default(), Table::default());
-        lab.entered(State::Fault);
-        lab.herald.finish(PATIENCE).await;
-        assert_eq!(lab.read("told"), "gone\n");
-    }
-
-    #[tokio::test]
-    async fn a_check_reports_and_only_configured_ones_run() {
-        let root = "vrrp_script chk {\n script \"/bin/sh -c 'exit 3'\"\n}";
-        let mut lab = Lab::new("check", "", root, "track_script {\n chk\n }");
-        lab.herald.check("chk".into());
-        assert_eq!(lab.reports.recv().await, Some(Report::Checked { name: "chk".into(), outcome: ScriptOutcome::Exited(3) }));
-        lab.herald.check("rm -rf".into());
-        let answer = lab.reports.recv().await;
-        assert!(matches!(answer, Some(Report::Checked { outcome: ScriptOutcome::NotStarted(_), .. })), "{answer:?}");
-    }
-}
+#[path = "herald_tests.rs"]
+mod tests;

@@ -143,9 +143,8 @@ mod tests {
 
     #[test]
     fn what_runs_is_read_back_while_its_process_lives_and_tells_no_secret() {
-        let folder = std::env::temp_dir().join(format!("keepalived-running-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let pid_file = folder.join("k.pid");
+        let folder = tempfile::tempdir().unwrap();
+        let pid_file = folder.path().join("k.pid");
         assert!(read(&pid_file).unwrap().is_none());
         let text = include_str!("../../tests/configs/ok/everything.conf");
         let config = load_text(text).config;
@@ -165,6 +164,5 @@ mod tests {
         assert!(matches!(read(&pid_file), Err(RunningError::Foreign { .. })));
         drop(record);
         assert!(!path(&pid_file).exists());
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

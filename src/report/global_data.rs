@@ -1,7 +1,10 @@
 //! `global_defs` as `keepalived.data` shows it.
 
-use crate::config::model::{Global, InstanceDefaults, MailTls};
+use crate::config::model::{Global, InstanceDefaults, MailTls, Scheduling};
 use std::fmt::{self, Write};
+
+/// `vrrp_rlimit_rttime`, `checker_rlimit_rttime` when not written, microseconds.
+const DEFAULT_REALTIME_LIMIT: u32 = 10_000;
 
 /// The Global definitions section. `namespace` is the network namespace in use.
 pub fn text(global: &Global, namespace: Option<&str>) -> String {
@@ -41,15 +44,28 @@ fn write(out: &mut String, global: &Global, namespace: Option<&str>) -> fmt::Res
     writeln!(out, " nftables table name = {}", firewall.table)?;
     writeln!(out, " nftables base chain priority = {}", firewall.priority)?;
     writeln!(out, " nftables with{} counters", if firewall.counters { "" } else { "out" })?;
-    writeln!(out, " VRRP process priority = {}", global.vrrp_nice.unwrap_or(0))?;
-    writeln!(out, " VRRP don't swap = {}", global.vrrp_no_swap)?;
-    writeln!(out, " VRRP realtime priority = {}", global.vrrp_rt_priority.unwrap_or(0))?;
+    write_process(out, "VRRP", &global.vrrp_process)?;
+    write_process(out, "Checker", &global.checker_process)?;
     writeln!(out, " Script security {}", if global.enable_script_security { "enabled" } else { "disabled" })?;
     writeln!(out, " umask = 0{:o}", global.umask.unwrap_or(0o177))?;
     if !global.vrrp.startup_delay.is_zero() {
         writeln!(out, " vrrp_startup_delay = {}", global.vrrp.startup_delay.as_secs_f64())?;
     }
     Ok(())
+}
+
+fn write_process(out: &mut String, whose: &str, process: &Scheduling) -> fmt::Result {
+    writeln!(out, " {whose} process priority = {}", process.nice.unwrap_or(0))?;
+    writeln!(out, " {whose} don't swap = {}", process.no_swap)?;
+    writeln!(out, " {whose} realtime priority = {}", process.rt_priority.unwrap_or(0))?;
+    if !process.cpu_affinity.is_empty() {
+        write!(out, " {whose} CPU Affinity =")?;
+        for processor in &process.cpu_affinity {
+            write!(out, " {processor}")?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out, " {whose} realtime limit = {}", process.rlimit_rttime.unwrap_or(DEFAULT_REALTIME_LIMIT))
 }
 
 fn write_mail(out: &mut String, global: &Global) -> fmt::Result {
@@ -141,6 +157,8 @@ mod tests {
             " Gratuitous ARP interval = 0.000000\n",
             " VRRP default protocol version = 2\n",
             " VRRP strict mode = false\n",
+            " Checker process priority = 0\n",
+            " Checker realtime limit = 10000\n",
             " umask = 0177\n",
         ] {
             assert!(plain.contains(line), "{line:?} in {plain}");

@@ -118,26 +118,10 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    struct Folder(PathBuf);
-
-    impl Folder {
-        fn new(name: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("keepalived-fifo-{name}-{}", std::process::id()));
-            std::fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
-    }
-
     #[test]
     fn lines_arrive_as_written_and_the_file_goes_with_us() {
-        let folder = Folder::new("lines");
-        let path = folder.0.join("f");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
         let mut fifo = Fifo::open(&path, None).unwrap();
         fifo.write(b"INSTANCE \"VI_1\" MASTER 100\n");
         let mut reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
@@ -150,8 +134,8 @@ mod tests {
 
     #[test]
     fn a_full_pipe_loses_lines_and_counts_them() {
-        let folder = Folder::new("full");
-        let mut fifo = Fifo::open(&folder.0.join("f"), None).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut fifo = Fifo::open(&folder.path().join("f"), None).unwrap();
         for _ in 0..70_000 / 32 {
             fifo.write(&[b'x'; 32]);
         }
@@ -160,8 +144,8 @@ mod tests {
 
     #[test]
     fn a_fifo_that_was_there_stays() {
-        let folder = Folder::new("stays");
-        let path = folder.0.join("f");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
         drop(Fifo::open(&path, None).unwrap());
         assert!(path.exists());
@@ -169,11 +153,11 @@ mod tests {
 
     #[test]
     fn a_file_or_a_link_is_not_a_fifo_we_own() {
-        let folder = Folder::new("other");
-        let (file, link) = (folder.0.join("file"), folder.0.join("link"));
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
         std::fs::write(&file, "").unwrap();
-        nix::unistd::mkfifo(&folder.0.join("real"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
-        std::os::unix::fs::symlink(folder.0.join("real"), &link).unwrap();
+        nix::unistd::mkfifo(&folder.path().join("real"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("real"), &link).unwrap();
         assert!(matches!(Fifo::open(&file, None), Err(FifoError::NotOurs { .. })));
         assert!(matches!(Fifo::open(&link, None), Err(FifoError::NotOurs { .. })));
     }

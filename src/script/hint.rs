@@ -75,13 +75,13 @@ mod tests {
 
     #[test]
     fn a_script_that_asks_inside_is_found_and_a_comment_is_not() {
-        let path = std::env::temp_dir().join(format!("keepalived-hint-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script");
         let asks = |text: &str| {
             std::fs::write(&path, text).unwrap();
             about_signals(&approved(65534, &[path.to_str().unwrap()])).is_some()
         };
         assert!(asks("#!/bin/bash\n  /usr/bin/killall -0 haproxy\n"));
         assert!(!asks("#!/bin/bash\n# killall -0 haproxy\nexit 0\n"));
-        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -260,8 +260,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_script_that_hangs_is_ended_with_its_children() {
-        let mark = std::env::temp_dir().join(format!("keepalived-run-{}", std::process::id()));
-        let _ = std::fs::remove_file(&mark);
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("mark");
         let line = format!(
             "(trap '' TERM; echo > {m}; while :; do sleep 1; done) & while [ ! -e {m} ]; do :; done; echo $! > {m}; wait",
             m = mark.display()
@@ -282,7 +282,6 @@ mod tests {
             assert!(Instant::now() < deadline, "the child that ignores SIGTERM is still there");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let _ = std::fs::remove_file(&mark);
     }
 
     #[tokio::test]

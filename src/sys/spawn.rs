@@ -280,13 +280,11 @@ mod tests {
 
     #[test]
     fn a_file_without_a_first_line_goes_to_the_shell() {
-        let directory = std::env::temp_dir().join(format!("keepalived-spawn-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let file = directory.join("plain");
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plain");
         std::fs::write(&file, "exit $1\n").unwrap();
         std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let path = CString::new(file.as_os_str().as_encoded_bytes()).unwrap();
         assert_eq!(run(&path, &[&path, c"7"]).unwrap(), 7);
-        std::fs::remove_dir_all(&directory).unwrap();
     }
 }

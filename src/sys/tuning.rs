@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// `vrrp_nice` (vrrp_priority), `vrrp_rt_priority`, `vrrp_rlimit_rttime`, `vrrp_no_swap`, `vrrp_cpu_affinity`.
+/// `priority`, `rt_priority`, `rlimit_rttime`, `no_swap`, `cpu_affinity` of a child (`vrrp_…`, `checker_…`).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tuning {
     /// Nice value, -20..=19.
@@ -18,7 +18,7 @@ pub struct Tuning {
 }
 
 impl Tuning {
-    /// Applies to the calling thread and its process; what the kernel refused, by keyword.
+    /// Applies to the calling thread and its process; what the kernel refused, by keyword without whose it is.
     pub fn apply(&self) -> Vec<(&'static str, io::Error)> {
         let mut refused = Vec::new();
         let mut note = |keyword, result: io::Result<()>| {
@@ -27,19 +27,19 @@ impl Tuning {
             }
         };
         if let Some(nice) = self.nice {
-            note("vrrp_priority", set_nice(nice));
+            note("priority", set_nice(nice));
         }
         if let Some(priority) = self.realtime {
-            note("vrrp_rt_priority", set_realtime(priority));
+            note("rt_priority", set_realtime(priority));
         }
         if let Some(microseconds) = self.realtime_limit {
-            note("vrrp_rlimit_rttime", set_realtime_limit(microseconds));
+            note("rlimit_rttime", set_realtime_limit(microseconds));
         }
         if !self.processors.is_empty() {
-            note("vrrp_cpu_affinity", set_processors(&self.processors));
+            note("cpu_affinity", set_processors(&self.processors));
         }
         if self.no_swap {
-            note("vrrp_no_swap", lock_memory());
+            note("no_swap", lock_memory());
         }
         refused
     }

@@ -3,12 +3,14 @@
 mod address;
 mod checksum;
 mod command;
+mod firewall;
 mod secret;
 mod time;
 
 pub use address::{Family, IpPrefix, MacAddr};
 pub use checksum::Sum;
 pub use command::{Command, Groups, ScriptOutcome, ScriptUser};
+pub use firewall::Firewall;
 pub use secret::Secret;
 pub use time::Instant;
 

@@ -226,25 +226,38 @@ pub(super) const GLOBAL: &[Row] = &[
         .act(read::nftables_priority),
     K::flag("nftables_ifindex", "interface by index, not by name").act(read::nothing_to_do),
     K::flag("nftables_counters", "count in the rules").act(read::nftables_counters),
-    K::values("nftables_ipvs", "[TABLE]", 0, 1, "nftables table of IPVS").once().default("keepalived_ipvs"),
-    K::value("nftables_ipvs_priority", "NUMBER", "priority of its chains").range("-2147483648..2147483647").default("-1"),
-    K::value("nftables_ipvs_start_fwmark", "NUMBER", "first firewall mark").range("1..4294967295").default("1000"),
+    K::values("nftables_ipvs", "[TABLE]", 0, 1, "nftables table of IPVS").once().default("keepalived_ipvs").act(lvs::nftables_ipvs),
+    K::value("nftables_ipvs_priority", "NUMBER", "priority of its chains")
+        .range("-2147483648..2147483647")
+        .default("-1")
+        .act(lvs::nftables_ipvs_priority),
+    K::value("nftables_ipvs_start_fwmark", "NUMBER", "first firewall mark")
+        .range("1..4294967295")
+        .default("1000")
+        .act(lvs::nftables_ipvs_start_fwmark),
     // scheduling
     K::value("vrrp_priority", "-20..19", "nice value of the VRRP process").default("0").lenient().act(daemon::nice),
-    K::value("checker_priority", "-20..19", "nice value of the checker process").default("0").lenient(),
+    K::value("checker_priority", "-20..19", "nice value of the checker process").default("0").lenient().act(daemon::nice),
     K::value("bfd_priority", "-20..19", "nice value of the BFD process").default("0").lenient(),
     K::flag("vrrp_no_swap", "keep the VRRP process in memory").act(daemon::no_swap),
-    K::flag("checker_no_swap", "keep the checker process in memory"),
+    K::flag("checker_no_swap", "keep the checker process in memory").act(daemon::no_swap),
     K::flag("bfd_no_swap", "keep the BFD process in memory"),
     K::value("vrrp_rt_priority", "1..99", "real-time priority of the VRRP process").default("none").lenient().act(daemon::rt_priority),
-    K::value("checker_rt_priority", "1..99", "real-time priority of the checker process").default("none").lenient(),
+    K::value("checker_rt_priority", "1..99", "real-time priority of the checker process")
+        .default("none")
+        .lenient()
+        .act(daemon::rt_priority),
     K::value("bfd_rt_priority", "1..99", "real-time priority of the BFD process").default("none").lenient(),
     K::values("vrrp_cpu_affinity", "CPU …", 1, 255, "processors of the VRRP process")
         .range("0..8191")
         .default("any")
         .lenient()
         .act(daemon::cpu_affinity),
-    K::values("checker_cpu_affinity", "CPU …", 1, 255, "processors of the checker process").range("0..8191").default("any").lenient(),
+    K::values("checker_cpu_affinity", "CPU …", 1, 255, "processors of the checker process")
+        .range("0..8191")
+        .default("any")
+        .lenient()
+        .act(daemon::cpu_affinity),
     K::values("bfd_cpu_affinity", "CPU …", 1, 255, "processors of the BFD process").range("0..8191").default("any").lenient(),
     K::value("vrrp_rlimit_rttime", "MICROSECONDS", "longest real-time run of the VRRP process")
         .range("2..4294967295")
@@ -252,10 +265,13 @@ pub(super) const GLOBAL: &[Row] = &[
         .act(daemon::rt_limit),
     K::value("checker_rlimit_rttime", "MICROSECONDS", "longest real-time run of the checker process")
         .range("2..4294967295")
-        .default("10000"),
+        .default("10000")
+        .act(daemon::rt_limit),
     K::value("bfd_rlimit_rttime", "MICROSECONDS", "longest real-time run of the BFD process").range("2..4294967295").default("10000"),
     K::value("vrrp_rlimit_rtime", "MICROSECONDS", "the old name of vrrp_rlimit_rttime").renamed("vrrp_rlimit_rttime").act(daemon::rt_limit),
-    K::value("checker_rlimit_rtime", "MICROSECONDS", "the old name of checker_rlimit_rttime").renamed("checker_rlimit_rttime"),
+    K::value("checker_rlimit_rtime", "MICROSECONDS", "the old name of checker_rlimit_rttime")
+        .renamed("checker_rlimit_rttime")
+        .act(daemon::rt_limit),
     K::value("bfd_rlimit_rtime", "MICROSECONDS", "the old name of bfd_rlimit_rttime").renamed("bfd_rlimit_rttime"),
     K::values("max_auto_priority", "[-1..99]", 0, 1, "real-time priority to take when late").default("0: never; 99 when written alone"),
     K::value("min_auto_priority_delay", "MICROSECONDS", "how late is late").range("1..10000000").default("1000000").lenient(),

@@ -13,6 +13,7 @@ const KEYWORDS: &[(&str, &str)] = &[
     ("transport", "unicast_peer, unicast_src_ip, mcast_src_ip, mcast_dst_ip"),
     ("addresses", "virtual_ipaddress"),
     ("excluded", "virtual_ipaddress_excluded"),
+    ("follows", "interfaces of its track_group"),
     ("track_interfaces", "track_interface"),
     ("track_scripts", "track_script"),
     ("track_files", "track_file"),
@@ -32,8 +33,9 @@ const KEYWORDS: &[(&str, &str)] = &[
     ("mail", "smtp_alert"),
     ("priority_changes", "notify_priority_changes"),
     ("real_servers", "order of the real servers"),
-    ("vrrp_nice", "vrrp_priority"),
-    ("vrrp_rt_limit", "vrrp_rlimit_rttime"),
+    ("vrrp_process", "vrrp process"),
+    ("checker_process", "checker process"),
+    ("nice", "priority"),
 ];
 
 /// What differs between two values of one type: `keyword: before -> after`, sorted by keyword. Secrets are not shown.

@@ -1,6 +1,7 @@
 //! `global_defs` and the root's keywords: names, files, processes.
 
 use super::{Line, Reader};
+use crate::config::model::{IpvsNamespace, Scheduling};
 use crate::config::number;
 use crate::syntax::{Complaint, INCLUDE_CHECKS};
 
@@ -26,16 +27,26 @@ pub(crate) fn default_interface(reader: &mut Reader, line: &Line<'_>) {
 /// For keywords that the original takes once: a second one is ignored.
 fn once(reader: &mut Reader, line: &Line<'_>, place: fn(&mut Reader) -> &mut Option<String>) {
     if place(reader).is_some() {
-        let message = format!("{} already specified - ignoring {}", &*line.word, line.arg(0).map_or("", |word| &word.text));
-        reader.complain(Complaint::error(line.span(), message));
-        return;
+        return ignored(reader, line);
     }
     *place(reader) = text(line);
+}
+
+fn ignored(reader: &mut Reader, line: &Line<'_>) {
+    let message = format!("{} already specified - ignoring {}", &*line.word, line.arg(0).map_or("", |word| &word.text));
+    reader.complain(Complaint::error(line.span(), message));
 }
 
 pub(crate) fn net_namespace(reader: &mut Reader, line: &Line<'_>) {
     once(reader, line, |reader| &mut reader.global.net_namespace);
     reader.global.use_pid_dir = true;
+}
+
+pub(crate) fn net_namespace_ipvs(reader: &mut Reader, line: &Line<'_>) {
+    if reader.global.net_namespace_ipvs.is_some() {
+        return ignored(reader, line);
+    }
+    reader.global.net_namespace_ipvs = Some(text(line).map_or(IpvsNamespace::Default, IpvsNamespace::Named));
 }
 
 pub(crate) fn daemon_instance(reader: &mut Reader, line: &Line<'_>) {
@@ -166,9 +177,15 @@ pub(crate) fn json_dump_file(reader: &mut Reader, line: &Line<'_>) {
     reader.global.json_dump_file = text(line);
 }
 
+/// Whose the word is.
+fn scheduling<'r>(reader: &'r mut Reader, line: &Line<'_>) -> &'r mut Scheduling {
+    let global = &mut reader.global;
+    if line.word.starts_with("checker_") { &mut global.checker_process } else { &mut global.vrrp_process }
+}
+
 pub(crate) fn nice(reader: &mut Reader, line: &Line<'_>) {
     if let Some(nice) = number::int(reader, line, 0, -20..=19, LEFT_OUT).and_then(|value| i8::try_from(value).ok()) {
-        reader.global.vrrp_nice = Some(nice);
+        scheduling(reader, line).nice = Some(nice);
     }
 }
 
@@ -177,9 +194,10 @@ pub(crate) fn rt_priority(reader: &mut Reader, line: &Line<'_>) {
     let Some(value) = number::int(reader, line, 0, i64::from(i32::MIN)..=i64::from(i32::MAX), LEFT_OUT) else { return };
     let clamped = value.clamp(1, 99);
     if clamped != value {
-        reader.complain(Complaint::warning(line.arg_span(0), format!("vrrp_rt_priority {value} is outside 1..99: {clamped} is used")));
+        let message = format!("{} {value} is outside 1..99: {clamped} is used", &*line.word);
+        reader.complain(Complaint::warning(line.arg_span(0), message));
     }
-    reader.global.vrrp_rt_priority = u8::try_from(clamped).ok();
+    scheduling(reader, line).rt_priority = u8::try_from(clamped).ok();
 }
 
 pub(crate) fn rt_limit(reader: &mut Reader, line: &Line<'_>) {
@@ -187,17 +205,17 @@ pub(crate) fn rt_limit(reader: &mut Reader, line: &Line<'_>) {
     if limit == 1 {
         reader.complain(Complaint::remark(line.arg_span(0), "a limit of 1 µs ends a process at once: it is taken as 2"));
     }
-    reader.global.vrrp_rt_limit = Some(limit.max(2));
+    scheduling(reader, line).rlimit_rttime = Some(limit.max(2));
 }
 
-pub(crate) fn no_swap(reader: &mut Reader, _: &Line<'_>) {
-    reader.global.vrrp_no_swap = true;
+pub(crate) fn no_swap(reader: &mut Reader, line: &Line<'_>) {
+    scheduling(reader, line).no_swap = true;
 }
 
 pub(crate) fn cpu_affinity(reader: &mut Reader, line: &Line<'_>) {
     for at in 0..line.args.len() {
         let cpu = number::int(reader, line, at, 0..=8191, "this processor is left out").and_then(|cpu| u16::try_from(cpu).ok());
-        reader.global.vrrp_cpu_affinity.extend(cpu);
+        scheduling(reader, line).cpu_affinity.extend(cpu);
     }
 }
 

@@ -97,12 +97,11 @@ mod tests {
     use crate::process::files::Disk;
 
     fn mended(text: &str) -> String {
-        let path = std::env::temp_dir().join(format!("keepalived-fix-{}-{:?}.conf", std::process::id(), std::thread::current().id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k.conf");
         fs::write(&path, text).unwrap();
         mend(&path, || lint(&Disk, &path, &LoadOptions::default())).unwrap();
-        let mended = fs::read_to_string(&path).unwrap();
-        fs::remove_file(&path).unwrap();
-        mended
+        fs::read_to_string(&path).unwrap()
     }
 
     #[test]

@@ -158,23 +158,22 @@ mod tests {
     }
 
     /// A configuration in a file of its own, and what the machine has to say about it.
-    fn on_disk(name: &str, mode: u32, text: &str) -> Vec<(&'static str, u32)> {
-        let path = std::env::temp_dir().join(format!("keepalived-machine-{}-{name}.conf", std::process::id()));
+    fn on_disk(mode: u32, text: &str) -> Vec<(&'static str, u32)> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("k.conf");
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
         let linted = lint(&crate::process::files::Disk, &path, &LoadOptions::default());
         let found = secrets(&linted).into_iter().chain(scripts(&linted));
-        let found = found.map(|one| (one.rule, one.place.map_or(0, |at| at.line))).collect();
-        std::fs::remove_file(&path).unwrap();
-        found
+        found.map(|one| (one.rule, one.place.map_or(0, |at| at.line))).collect()
     }
 
     #[test]
     fn a_secret_is_for_its_owner_alone() {
         let text = "vrrp_instance A {\ninterface eth0\nvirtual_router_id 1\nauthentication {\nauth_type PASS\nauth_pass 1\n}\nvirtual_ipaddress {\n10.0.0.1/24\n}\n}\n";
-        assert_eq!(on_disk("open", 0o644, text), [("secret-readable", 0)]);
-        assert_eq!(on_disk("closed", 0o640, text), []);
-        assert_eq!(on_disk("nothing", 0o644, "global_defs {\nrouter_id a\n}\n"), []);
+        assert_eq!(on_disk(0o644, text), [("secret-readable", 0)]);
+        assert_eq!(on_disk(0o640, text), []);
+        assert_eq!(on_disk(0o644, "global_defs {\nrouter_id a\n}\n"), []);
     }
 
     #[test]
@@ -186,9 +185,9 @@ mod tests {
                  virtual_ipaddress {{\n10.0.0.1/24\n}}\nnotify {script}\n}}\n"
             )
         };
-        assert_eq!(on_disk("good", 0o600, &notify("/bin/true")), []);
-        assert_eq!(on_disk("gone", 0o600, &notify("/gone/x.sh")), [("script-refused", 11)]);
+        assert_eq!(on_disk(0o600, &notify("/bin/true")), []);
+        assert_eq!(on_disk(0o600, &notify("/gone/x.sh")), [("script-refused", 11)]);
         // Found by its name alone: it may be another one tomorrow.
-        assert_eq!(on_disk("path", 0o600, &notify("true")), [("script-doubtful", 11)]);
+        assert_eq!(on_disk(0o600, &notify("true")), [("script-doubtful", 11)]);
     }
 }

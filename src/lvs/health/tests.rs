@@ -30,7 +30,7 @@ fn server(weights: &[u32], quorum: u32, hysteresis: u32, sorry: Option<bool>, in
         .map(|(weight, last)| RealServer {
             weight: *weight,
             inhibit,
-            checkers: vec![checker(alpha)],
+            checkers: vec![checker(alpha).into()],
             ..RealServer::new([127, 0, 0, last].into(), 80)
         })
         .collect();
@@ -196,7 +196,7 @@ fn a_weight_that_a_script_asks_for_outlives_a_new_configured_one() {
     let mut settings = server(&[1], 1, 0, None, false, false);
     let command = crate::types::Command { argv: vec!["/load".into()], user: None };
     let script = crate::check::misc::Settings { command, timeout: std::time::Duration::from_secs(1), dynamic: true };
-    settings.real_servers[0].checkers[0].kind = Kind::Misc(script);
+    Arc::make_mut(&mut settings.real_servers[0].checkers[0]).kind = Kind::Misc(script);
     let mut health = Health::new(Arc::new(settings.clone()));
     health.start();
     health.weight_changed(0, 0, 19);

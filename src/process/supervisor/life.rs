@@ -3,6 +3,7 @@
 use super::child::{self, Child, Died};
 use super::{ChildRef, Msg, State, heartbeat, postman, speech};
 use crate::actor::Restart;
+use crate::config::model::Scheduling;
 use crate::ipc::messages::ToVrrp;
 use crate::process::boot::Boot;
 use crate::process::paths::ident_suffix;
@@ -12,6 +13,7 @@ use crate::sys::privileges::RunAs;
 use crate::sys::process::Spawn;
 use crate::sys::tuning::{self, Tuning};
 use ractor::{Actor, ActorRef, SupervisionEvent};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -49,6 +51,7 @@ impl State {
                 "Warning - keepalived has no configuration to run: no VRRP instance and no virtual server, until a reload brings one"
             );
             self.stands();
+            self.keep_record();
             self.is_ready();
             return;
         }
@@ -114,16 +117,12 @@ impl State {
                 RunAs::Unprivileged | RunAs::NoSuchUser | RunAs::NotMapped => None,
             },
             tuning: match role.name {
-                RoleName::Vrrp | RoleName::Checker | RoleName::CheckerRaw => Tuning {
-                    nice: global.vrrp_nice,
-                    realtime: global.vrrp_rt_priority,
-                    realtime_limit: global.vrrp_rt_limit,
-                    no_swap: global.vrrp_no_swap,
-                    processors: global.vrrp_cpu_affinity.clone(),
-                },
+                RoleName::Vrrp => tuning_of(&global.vrrp_process),
+                RoleName::Checker | RoleName::CheckerRaw => tuning_of(&global.checker_process),
                 RoleName::Mail => Tuning::default(),
             },
             parent: std::process::id(),
+            balancer: self.balancer.as_ref().map(AsRawFd::as_raw_fd),
         };
         Spawn {
             arguments: self.arguments.iter().map(Into::into).collect(),
@@ -167,6 +166,7 @@ impl State {
         if let Some(child) = &mut self.child {
             child.running = true;
         }
+        self.keep_record();
         self.is_ready();
         self.tell_status();
         tuning::give_back_memory();
@@ -275,5 +275,15 @@ impl State {
         {
             tracing::error!("{died}");
         }
+    }
+}
+
+fn tuning_of(process: &Scheduling) -> Tuning {
+    Tuning {
+        nice: process.nice,
+        realtime: process.rt_priority,
+        realtime_limit: process.rlimit_rttime,
+        no_swap: process.no_swap,
+        processors: process.cpu_affinity.clone(),
     }
 }

@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn a_planned_reload_comes_once_and_takes_the_file_with_it() {
-        let path = std::env::temp_dir().join(format!("keepalived-planned-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reload");
         // 2001-09-09 01:46:40 UTC
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         let mut planned = Planned::default();
@@ -90,6 +91,5 @@ mod tests {
         assert!(planned.due(&path, true, now + Duration::from_secs(5)));
         assert!(!planned.due(&path, true, now + Duration::from_secs(6)));
         assert!(planned.due(&path, true, now + Duration::from_secs(86_405)), "it repeats");
-        fs::remove_file(&path).unwrap();
     }
 }

@@ -123,9 +123,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_is_followed_through_writing_replacing_and_removing() {
-        let folder = std::env::temp_dir().join(format!("keepalived-observe-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("value");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("value");
         let (sender, mut seen) = mpsc::unbounded_channel();
         let observer = Observer::start(sender, None);
         let init = Some(InitFile { value: 3, overwrite: false });
@@ -134,12 +133,11 @@ mod tests {
         until(&mut seen, &file(3)).await;
         std::fs::write(&path, "-7\n").unwrap();
         until(&mut seen, &file(-7)).await;
-        std::fs::write(folder.join("new"), "12").unwrap();
-        std::fs::rename(folder.join("new"), &path).unwrap();
+        std::fs::write(folder.path().join("new"), "12").unwrap();
+        std::fs::rename(folder.path().join("new"), &path).unwrap();
         until(&mut seen, &file(12)).await;
         std::fs::remove_file(&path).unwrap();
         until(&mut seen, &file(0)).await;
-        let _ = std::fs::remove_dir_all(&folder);
     }
 
     fn sleepers(number: u32) -> ProcessCheck {

@@ -102,8 +102,8 @@ mod tests {
 
     #[test]
     fn lines_reach_the_file_in_order_before_and_after_the_thread_starts() {
-        let path = std::env::temp_dir().join(format!("keepalived-log-{}", std::process::id()));
-        let _ = std::fs::remove_file(&path);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
         let mut log = LogFile::open(&path).unwrap();
         for n in 0..200 {
             if n == 100 {
@@ -115,7 +115,6 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let numbers: Vec<&str> = text.lines().filter_map(|line| line.rsplit(' ').next()).collect();
         assert_eq!(numbers, (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -36,8 +36,12 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
         taken.extend(all);
         servers.push(Arc::new(server));
     }
+    let counters = reader.global.vrrp.firewall.counters;
     let lvs = &mut reader.lvs;
+    let (marked, mut marking) = std::mem::take(&mut lvs.marking);
+    marking.firewall.counters = counters;
     Balancer {
+        marking: marked.then_some(marking),
         servers,
         flush: lvs.flush,
         flush_on_stop: lvs.flush_on_stop,
@@ -189,7 +193,7 @@ fn real_server(reader: &mut Reader, draft: &Draft, server: &VirtualServer, real:
     let times = real.times.or(&draft.times);
     // Collected, each would have room for four: of twenty thousand servers that counts.
     let mut checkers = Vec::with_capacity(real.checkers.len());
-    checkers.extend(real.checkers.iter().filter_map(|checker| self::checker(reader, draft, &real, checker, &times)));
+    checkers.extend(real.checkers.iter().filter_map(|checker| self::checker(reader, draft, &real, checker, &times).map(Arc::new)));
     Some(RealServer {
         weight: real.weight.or(draft.weight).unwrap_or(1),
         forwarding: method,

@@ -8,7 +8,7 @@ pub(crate) mod times;
 use super::{Line, Reader};
 use crate::check::tls;
 use crate::config::number;
-use crate::lvs::settings::{FlushOnStop, GroupEntry, SyncDaemon, Timeouts};
+use crate::lvs::settings::{FlushOnStop, GroupEntry, Marking, SyncDaemon, Timeouts};
 use crate::syntax::{Complaint, Span};
 use crate::types::Secret;
 use std::collections::HashMap;
@@ -37,6 +37,8 @@ pub(crate) struct Drafts {
     /// Its `id` was written.
     pub(super) sync_id: bool,
     pub(super) tls: tls::Settings,
+    /// `nftables_ipvs` and its like; the first is what switches it on.
+    pub(super) marking: (bool, Marking),
 }
 
 const LEFT_OUT: &str = "the line is left out";
@@ -90,6 +92,27 @@ pub(crate) fn flush_on_stop(reader: &mut Reader, line: &Line<'_>) {
 pub(crate) fn log_all(reader: &mut Reader, line: &Line<'_>) {
     if let Some(value) = number::switch(reader, line, LEFT_OUT) {
         reader.lvs.log_all = value;
+    }
+}
+
+pub(crate) fn nftables_ipvs(reader: &mut Reader, line: &Line<'_>) {
+    let (on, marking) = &mut reader.lvs.marking;
+    *on = true;
+    if let Some(table) = line.arg(0) {
+        marking.firewall.table = table.to_string();
+    }
+}
+
+pub(crate) fn nftables_ipvs_priority(reader: &mut Reader, line: &Line<'_>) {
+    let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
+    if let Some(priority) = number::int(reader, line, 0, range, LEFT_OUT).and_then(|value| i32::try_from(value).ok()) {
+        reader.lvs.marking.1.firewall.priority = priority;
+    }
+}
+
+pub(crate) fn nftables_ipvs_start_fwmark(reader: &mut Reader, line: &Line<'_>) {
+    if let Some(first) = number::unsigned(reader, line, 1, LEFT_OUT) {
+        reader.lvs.marking.1.first = first;
     }
 }
 

@@ -71,8 +71,8 @@ pub(super) fn virtual_server(out: &mut String, health: &Health) {
     let _ = writeln!(out, "   protocol = {}", if by_mark { "none".to_owned() } else { server.protocol.word().to_uppercase() });
     let _ = writeln!(out, "   alpha is {}\n   omega is {}", on(server.alpha), on(server.omega));
     let _ = writeln!(out, "   quorum = {}, hysteresis = {}", server.quorum, server.hysteresis);
-    script(out, "   Quorum up notify script", server.quorum_up.as_ref());
-    script(out, "   Quorum down notify script", server.quorum_down.as_ref());
+    script(out, "   Quorum up notify script", server.quorum_up.as_deref());
+    script(out, "   Quorum down notify script", server.quorum_down.as_deref());
     if server.ha_suspend {
         out.push_str("   Using HA suspend\n");
     }
@@ -137,8 +137,8 @@ fn real_server(out: &mut String, health: &Health, (at, real): (usize, &RealServe
     let _ = writeln!(out, "   forwarding method = {}", method(real.forwarding));
     let _ = writeln!(out, "   connection limit range = {} -> {}", real.lower, real.upper);
     let _ = writeln!(out, "   Inhibit on failure is {}", on(real.inhibit));
-    script(out, "     RS up notify script", real.notify_up.as_ref());
-    script(out, "     RS down notify script", real.notify_down.as_ref());
+    script(out, "     RS up notify script", real.notify_up.as_deref());
+    script(out, "     RS down notify script", real.notify_down.as_deref());
     let _ = writeln!(out, "   Using smtp notification = {}", yes(real.smtp_alert));
     let _ = writeln!(out, "   initial weight = {}\n   effective weight = {weight}", real.weight);
     let _ = writeln!(out, "   alive = {}\n   num failed checkers = {}", u8::from(health.is_up(at)), health.failing(at));

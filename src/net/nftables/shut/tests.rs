@@ -1,5 +1,6 @@
 use super::*;
 use crate::net::lab::{self, FAR, Lab, NEAR};
+use std::io;
 
 fn shut(text: &str, ifindex: u32) -> Shut {
     Shut { address: text.parse().unwrap(), ifindex }
