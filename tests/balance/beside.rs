@@ -42,6 +42,16 @@ fn same_tables(house: &House<'_>, lines: usize) {
     assert_eq!(ours, original);
 }
 
+/// Waits until both tables are the same, and hold so many lines at least.
+fn become_the_same(house: &House<'_>, least: usize) {
+    let both = || (saved(house.host("ka1")), saved(house.host("ka2")));
+    let same = |(original, ours): &(Vec<String>, Vec<String>)| original == ours && ours.len() >= least;
+    if lab::until("the same tables", PATIENCE, || same(&both())).is_err() {
+        let (original, ours) = both();
+        panic!("at least {least} lines: original {original:#?}\nours {ours:#?}\n{}", house.lab.logs());
+    }
+}
+
 const PLAIN: &str = "    lb_kind DR\n    protocol TCP\n";
 
 #[test]
@@ -171,5 +181,90 @@ fn checkers_say_of_a_dead_server_what_the_original_says() {
         let gone = |daemon: &Daemon| verdicts(&daemon.log()).iter().any(|line| line.starts_with("Removing") && line.contains(":1080"));
         house.lab.wait("the outage by file", PATIENCE, || gone(original) && gone(ours)).unwrap();
         assert_eq!(verdicts(&ours.log()), verdicts(&original.log()), "{}", house.lab.logs());
+    });
+}
+
+#[test]
+fn words_that_make_no_sense_are_taken_as_the_original_takes_them() {
+    let real = real_server("172.25.254.110 80", "");
+    let (mut config, mut port) = (String::new(), 2000);
+    let mut add = |words: &str| {
+        port += 1;
+        config += &virtual_server(&format!("172.25.254.100 {port}"), &format!("    protocol TCP\n    lb_algo rr\n{words}\n"), &real);
+    };
+    for method in ["dr", "tun", "xx", "TUN type gue", "TUN type gre remcsum", "TUN type ipip csum", "TUN type gue port 0", "TUN csum"] {
+        add(&format!("    lb_kind {method}"));
+    }
+    for words in [
+        "TUN type gue csum port 6080",
+        "DR\n    persistence_engine sip",
+        "DR\n    persistence_timeout 0",
+        "DR\n    persistence_granularity 0.0.0.0",
+        "DR\n    lb_algo mh\n    sh-port",
+        "DR\n    sh-port\n    lb_algo sh",
+        "DR\n    ops",
+        "DR\n    quorum 4294967295",
+    ] {
+        add(&format!("    lb_kind {words}"));
+    }
+    let (nat, six) = ("    lb_algo rr\n    lb_kind NAT\n    protocol TCP\n", real_server("fd00:25::120 80", ""));
+    // A mark's servers keep their ports where ports can be changed; one packet scheduling needs no UDP there.
+    config += &virtual_server("fwmark 5", nat, &(real.clone() + &real_server("172.25.254.120 8080", "")));
+    config += &virtual_server("fwmark 6", "    lb_algo rr\n    lb_kind DR\n    ops\n", &real_server("172.25.254.110", ""));
+    // Of the other family, and so without a server; by a mask that its family has not.
+    config += &virtual_server("172.25.254.101 80", PLAIN, &six);
+    config += &virtual_server("fwmark 7", "    lb_algo rr\n    lb_kind DR\n    ip_family inet\n", &six);
+    let mask = "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    persistence_timeout 30\n    persistence_granularity 255.255.255.0\n";
+    config += &virtual_server("fd00:25::100 80", mask, &six);
+    // Groups: of every port, for two protocols, of two families.
+    config += "virtual_server_group EVERY {\n    172.25.254.150\n}\nvirtual_server_group TWO {\n    172.25.254.151 53\n}\n";
+    config += "virtual_server_group BOTH {\n    172.25.254.152 80\n    fd00:25::152 80\n}\n";
+    config += "virtual_server_group MARKS {\n    fwmark 11 inet\n    fwmark 12 inet6\n    fwmark 13\n}\n";
+    config += &virtual_server("group EVERY", nat, &real);
+    config += &virtual_server("group TWO", nat, &real);
+    config += &virtual_server("group TWO", &nat.replace("TCP", "UDP"), &real);
+    config += &virtual_server("group BOTH", nat, &(real.clone() + &six));
+    config += &virtual_server("group MARKS", &nat.replace("NAT", "TUN"), &real);
+    // The same twice: the servers of both serve.
+    config += &virtual_server("172.25.254.102 80", nat, &real);
+    config += &virtual_server("172.25.254.102 80", nat, &real_server("172.25.254.120 80", ""));
+    beside(&config, |house, _, _| become_the_same(house, 45));
+}
+
+#[test]
+fn what_the_kernel_refuses_is_told_once_and_the_rest_is_served() {
+    if !promised_by_ours() {
+        return;
+    }
+    house(|house| {
+        let ka1 = house.host("ka1");
+        // No kernel has this persistence engine, and no server may have the lower threshold above the upper one.
+        let words = "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n";
+        let odd = virtual_server(
+            "172.25.254.100 81",
+            &format!("{words}    persistence_timeout 9\n    persistence_engine no\n"),
+            &real_server("172.25.254.110 81", ""),
+        );
+        let limits =
+            real_server("172.25.254.110 82", "        uthreshold 5\n        lthreshold 10\n") + &real_server("172.25.254.120 82", "");
+        let config = odd
+            + &virtual_server("172.25.254.100 82", words, &limits)
+            + &virtual_server("172.25.254.100 80", words, &real_server("172.25.254.110 80", ""));
+        let daemon = start(ka1, &config);
+        let wanted =
+            ["-> 172.25.254.110:80 Route 1", "-> 172.25.254.120:82 Route 1", "TCP 172.25.254.100:80 rr", "TCP 172.25.254.100:82 rr"];
+        let sorted = || {
+            let mut found = rows(ka1);
+            found.sort();
+            found
+        };
+        house.lab.wait("what can be served", PATIENCE, || sorted() == wanted).unwrap();
+        // Several looks at the table later nothing further has been said.
+        std::thread::sleep(secs(4));
+        let log = daemon.log();
+        assert_eq!(log.matches("IPVS error").count(), 2, "{log}");
+        assert_eq!(log.matches("not found ([172.25.254.100]:tcp:81): it needs the kernel's ip_vs_rr and ip_vs_pe_no").count(), 1, "{log}");
+        assert_eq!(log.matches("([172.25.254.100]:tcp:82 -> [172.25.254.110]:82)").count(), 1, "{log}");
+        assert!(!log.contains("somebody else"), "{log}");
     });
 }

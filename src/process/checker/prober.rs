@@ -9,6 +9,7 @@ use crate::check::http::Round;
 use crate::check::schedule::Schedule;
 use crate::check::{Checker, Kind, misc};
 use crate::ipc::messages::CheckerId;
+use crate::lvs::name::ServiceName;
 use crate::probe::{Crowd, Outcome, Probe, Trust};
 use crate::sys::clock;
 use crate::types::{Instant, ScriptOutcome};
@@ -168,7 +169,7 @@ impl State {
     fn replace(&mut self, watches: Vec<Watch>) {
         let now = clock::now();
         // The same checker of the same server, wherever it stands in its block now.
-        type Key = (String, (std::net::IpAddr, u16), Kind, crate::check::Target);
+        type Key = (ServiceName, (std::net::IpAddr, u16), Kind, crate::check::Target);
         let key = |watch: &Watch| -> Key {
             (watch.id.service.clone(), watch.id.server, watch.checker.kind.clone(), watch.checker.target.clone())
         };

@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 /// The checkers of a virtual server.
 pub(super) fn of(out: &mut String, health: &Health, standings: &Standings) {
     let server = health.settings();
-    let service = server.to_string();
+    let service = server.name();
     for (at, real) in server.real_servers.iter().enumerate() {
         for (place, checker) in real.checkers.iter().enumerate() {
             let id = CheckerId { service: service.clone(), server: real.key(), place: u32::try_from(place).unwrap_or(u32::MAX) };

@@ -41,7 +41,7 @@ impl Job {
     }
 
     fn about(&self) -> About<'_> {
-        About { checker: &self.watch.checker, server: &self.watch.server, of: &self.watch.id.service }
+        About { checker: &self.watch.checker, server: &self.watch.server, of: self.watch.id.service.as_str() }
     }
 
     /// Logs, and answers whether it is up when that changed.
@@ -77,8 +77,9 @@ impl Job {
         }
         match change {
             Change::CameUp => Some(true),
-            Change::WentDown { .. } => Some(false),
-            Change::None | Change::FirstSuccess | Change::Forgiven | Change::StaysDown => None,
+            // One that began down (`alpha`) is told of when its first check fails.
+            Change::WentDown { .. } | Change::StaysDown => Some(false),
+            Change::None | Change::FirstSuccess | Change::Forgiven => None,
         }
     }
 
