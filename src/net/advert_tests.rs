@@ -1,6 +1,7 @@
 use super::*;
-use crate::net::address::{AddressOp, KernelAddress, Rtnl};
+use crate::net::address::{AddressOp, KernelAddress};
 use crate::net::lab::{self, FAR, Lab};
+use crate::net::rtnl::Rtnl;
 use crate::types::IpPrefix;
 use proptest::prelude::*;
 use std::time::Duration;

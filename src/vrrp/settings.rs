@@ -2,6 +2,8 @@
 
 use crate::types::{CentiSecs, Family, IpPrefix, Priority, Version, Vrid};
 use crate::vrrp::notify::Notify;
+use crate::vrrp::route::Route;
+use crate::vrrp::rule::Rule;
 use crate::vrrp::trackers::Track;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -71,6 +73,15 @@ pub struct Settings {
     pub config_fault: Option<String>,
     /// `log_unknown_vrids` of global_defs.
     pub log_unknown_vrids: bool,
+    /// `virtual_routes`, in configuration order.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// `virtual_rules`, in configuration order.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Interfaces of what its `track_group`s keep on the host: one that is down is a fault.
+    #[serde(default)]
+    pub follows: Vec<String>,
     /// `track_script`, its group's included.
     #[serde(default)]
     pub track_scripts: Vec<Track>,
@@ -122,6 +133,9 @@ impl Settings {
             kernel_rx_buf_size: None,
             config_fault: None,
             log_unknown_vrids: false,
+            routes: Vec::new(),
+            rules: Vec::new(),
+            follows: Vec::new(),
             track_scripts: Vec::new(),
             track_files: Vec::new(),
             track_processes: Vec::new(),
@@ -299,6 +313,9 @@ pub struct VirtualAddress {
     pub flags: u32,
     /// `no_track`: do not put it back or go to FAULT when somebody deletes it.
     pub no_track: bool,
+    /// `track_group`, of one that stays on the host.
+    #[serde(default)]
+    pub track_group: Option<String>,
 }
 
 impl VirtualAddress {
@@ -314,6 +331,7 @@ impl VirtualAddress {
             preferred_lifetime: None,
             flags: 0,
             no_track: false,
+            track_group: None,
         }
     }
 }
@@ -374,4 +392,13 @@ pub struct GroupSettings {
     pub members: Vec<String>,
     /// `notify_*`, `smtp_alert`.
     pub notify: Option<Box<Notify>>,
+}
+
+/// One `track_group` block: who follows what stays on the host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TrackGroup {
+    /// The block's name.
+    pub name: String,
+    /// `group`: its instances' names, in order; each is configured.
+    pub members: Vec<String>,
 }

@@ -3,7 +3,7 @@
 use super::Reader;
 use super::instance::{AuthType, Draft};
 use super::together::{self, Kind};
-use super::{links, lvs, mail, notify, strict};
+use super::{links, lvs, mail, notify, strict, tracked};
 use crate::config::model::{Config, InstanceDefaults};
 use crate::syntax::{Complaint, Verdict};
 use crate::types::{CentiSecs, Family, Priority, Version, Vrid};
@@ -35,6 +35,7 @@ pub(crate) fn config(reader: &mut Reader) -> Config {
     for address in &mut global.vrrp.static_addresses {
         address.device.get_or_insert_with(|| global.default_interface.clone());
     }
+    let instances = tracked::follow(reader, &mut global.vrrp, instances);
     Config { global, instances, groups, watched, lvs }
 }
 
@@ -165,6 +166,9 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         log_unknown_vrids: reader.defaults.log_unknown_vrids,
         addresses: exactly(draft.addresses),
         excluded: exactly(draft.excluded),
+        routes: exactly(draft.routes),
+        rules: exactly(draft.rules),
+        follows: Vec::new(),
         name: draft.name,
     })
 }
