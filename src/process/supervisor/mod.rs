@@ -440,5 +440,5 @@ pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
 
 /// Whether the VRRP child has something to do.
 pub(super) fn wants_child(options: &Options, config: &Config) -> bool {
-    options.wants_vrrp() && (options.all || !config.instances.is_empty() || !config.global.vrrp.static_addresses.is_empty())
+    options.wants_vrrp() && (options.all || !config.instances.is_empty() || config.global.vrrp.keeps_something())
 }
