@@ -247,11 +247,8 @@ fn a_reload_touches_only_what_changed() {
         reload(ka1, &daemon, &fast_with(100, &other.replace("priority 1001", "priority 1002")));
         lab.wait("the others", secs(20), || has(ka1, "198.51.102.0/24") && has(ka1, "1002:") && !has(ka1, "1001:")).unwrap();
         lab.wait("the first gone", secs(20), || !has(ka1, "dev eth0 table 100 proto keepalived scope global src")).unwrap();
-        assert!(
-            ["198.51.100.0/24", "2001:db8:100::/48", "198.51.104.0/24", "1000:"].iter().all(|what| !seen.log().contains(what)),
-            "{}",
-            seen.log()
-        );
+        let untouched = ["198.51.100.0/24", "2001:db8:100::/48", "198.51.104.0/24", "1000:"];
+        assert!(!promised_by_ours() || untouched.iter().all(|what| !seen.log().contains(what)), "{}", seen.log());
         assert!(ka1.has(VIP) && daemon.log().matches("Entering BACKUP").count() <= 1, "{}", daemon.log());
     });
 }
@@ -305,13 +302,16 @@ fn static_routes_and_rules_are_put_back_and_come_back_with_their_link() {
         lab.wait("route and rule", secs(20), || has(ka1, "198.51.100.0/24 dev eth1") && has(ka1, "1000:") && ka1.has(VIP)).unwrap();
         ka1.sh("ip route del 198.51.100.0/24").unwrap();
         wait_log(lab, &daemon, "Restoring deleted static route prepend 198.51.100.0/24 dev eth1 proto 18 track_group G", secs(15));
-        ka1.sh("ip rule del priority 1000").unwrap();
-        wait_log(
-            lab,
-            &daemon,
-            "Restoring deleted static rule from all to 198.51.100.0/24 priority 1000 tos 0x0 protocol 18 lookup 100",
-            secs(15),
-        );
+        // the original misses some rules
+        if promised_by_ours() {
+            ka1.sh("ip rule del priority 1000").unwrap();
+            wait_log(
+                lab,
+                &daemon,
+                "Restoring deleted static rule from all to 198.51.100.0/24 priority 1000 tos 0x0 protocol 18 lookup 100",
+                secs(15),
+            );
+        }
         lab.wait("both", secs(15), || has(ka1, "198.51.100.0/24 dev eth1") && has(ka1, "1000:")).unwrap();
         ka1.set_link("eth1", false).unwrap();
         wait_log(lab, &daemon, "(VI_1) Entering FAULT STATE", secs(15));
