@@ -2,6 +2,7 @@
 
 use crate::config::model::{MailTls, VrrpChanges, VrrpConfig};
 use crate::lvs::changes::Changes;
+use crate::lvs::name::ServiceName;
 use crate::lvs::settings::Balancer;
 use crate::types::{ScriptOutcome, Secret};
 use crate::vrrp::event::Snapshot;
@@ -299,8 +300,8 @@ pub enum FromChecker {
 /// One checker: its virtual server's name, its real server, its place in the block.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct CheckerId {
-    /// As in the log: `[10.0.0.1]:tcp:80`.
-    pub service: String,
+    /// Its virtual server.
+    pub service: ServiceName,
     /// Address and port of the real server.
     pub server: (IpAddr, u16),
     /// From 0.

@@ -1,6 +1,6 @@
 //! The socket: requests in batches, one acknowledgement a batch. The kernel works on a request inside `sendmsg`, so nothing here waits.
 
-use super::wire::{self, Info, Message, Messages, Mode, WireError};
+use super::wire::{self, Connections, Info, Message, Messages, Mode, WireError};
 use crate::lvs::plan::Change;
 use crate::lvs::settings::{SyncDaemon, Timeouts};
 use crate::lvs::table::{Destination, DestinationKey, Entry, Service, ServiceKey, Table};
@@ -53,7 +53,7 @@ pub fn explain(errno: i32) -> String {
         libc::ESRCH => "No such service".to_owned(),
         libc::EEXIST => "already exists".to_owned(),
         libc::EINVAL => "Invalid operation.  Possibly wrong module version, address not unicast, ...".to_owned(),
-        errno => io::Error::from_raw_os_error(errno).to_string(),
+        errno => nix::errno::Errno::from_raw(errno).desc().to_owned(),
     }
 }
 
@@ -193,6 +193,16 @@ impl Socket {
             Ok(())
         })?;
         Ok(destinations)
+    }
+
+    /// The connections of a service's destinations; none when it does not exist.
+    pub fn connections(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, Connections>, IpvsError> {
+        let mut connections = BTreeMap::new();
+        self.ask(DUMP, wire::dump_destinations(key), |attributes| {
+            connections.extend([wire::read_connections(attributes, key.family())?]);
+            Ok(())
+        })?;
+        Ok(connections)
     }
 
     /// Empties the whole table.

@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-pub use read::{Info, Message, Messages, family_id, read_destination, read_info, read_service};
+pub use read::{Connections, Info, Message, Messages, family_id, read_connections, read_destination, read_info, read_service};
 pub use write::{
     Mode, change, dump_destinations, dump_services, flush, get_info, get_service, resolve_family, set_timeouts, start_daemon, stop_daemon,
 };
@@ -73,6 +73,8 @@ mod dest {
     pub(super) const WEIGHT: u16 = 4;
     pub(super) const U_THRESH: u16 = 5;
     pub(super) const L_THRESH: u16 = 6;
+    pub(super) const ACTIVE_CONNS: u16 = 7;
+    pub(super) const INACT_CONNS: u16 = 8;
     pub(super) const ADDR_FAMILY: u16 = 11;
     pub(super) const TUN_TYPE: u16 = 13;
     pub(super) const TUN_PORT: u16 = 14;

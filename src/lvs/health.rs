@@ -1,7 +1,8 @@
 //! From checkers' results to what a virtual server's table should hold: live servers, quorum with hysteresis, the sorry server.
 
 use super::notice::Notice;
-use super::settings::{RealServer, VirtualServer};
+use super::settings::{RealServer, SorryServer, VirtualServer};
+use crate::check::Kind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -123,6 +124,12 @@ impl Health {
         self.servers.get(server).is_some_and(|server| server.is_failing(checker))
     }
 
+    /// What this checker of it adds to its weight.
+    pub fn delta(&self, server: usize, checker: usize) -> i64 {
+        let deltas = self.servers.get(server).and_then(|server| server.0.as_ref()).map_or(&[][..], |said| said.deltas.as_slice());
+        deltas.iter().find(|(at, _)| *at == checker).map_or(0, |(_, delta)| *delta)
+    }
+
     /// Sum of the weights of live servers.
     pub fn live_weight(&self) -> i64 {
         self.settings
@@ -140,6 +147,21 @@ impl Health {
         self.weigh(&mut notices);
         self.started = true;
         notices
+    }
+
+    /// What the start is worth telling, beside the log: that the quorum is down only when somebody else serves instead; with
+    /// `rs_init_notifies` every server that is up.
+    pub fn start_told(&self, started: &[Notice], servers: bool) -> Vec<Notice> {
+        let up = (0..self.servers.len()).filter(|server| servers && self.is_up(*server));
+        let mut notices: Vec<Notice> = up.filter_map(|server| self.server_notice(server, true)).collect();
+        let silent = |notice: &Notice| matches!(notice, Notice::Quorum { up: false, .. }) && self.settings.sorry.is_none();
+        notices.extend(started.iter().filter(|notice| !silent(notice)).cloned());
+        notices
+    }
+
+    /// The first check of a checker that began down failed: the server's state is told, for the first time.
+    pub fn found_down(&self, server: usize) -> Option<Notice> {
+        self.server_notice(server, false)
     }
 
     /// A checker's word changed; before the start it only says where things stand.
@@ -173,7 +195,7 @@ impl Health {
     /// The settings after a reload: servers that are in both keep their state, matched by address and port; their checkers by what they are.
     pub fn reloaded(&mut self, settings: Arc<VirtualServer>) -> Vec<Notice> {
         let mut notices = Vec::new();
-        let old_settings = std::mem::replace(&mut self.settings, settings);
+        let (held, old_settings) = (self.quorum, std::mem::replace(&mut self.settings, settings));
         let fresh = Self::new(self.settings.clone()).servers;
         let old = std::mem::replace(&mut self.servers, fresh);
         let pairs: Vec<(&RealServer, Server)> = old_settings.real_servers.iter().zip(old).collect();
@@ -182,7 +204,7 @@ impl Health {
             match at {
                 Some(at) => self.take_over(at, before, state, &mut notices),
                 None => {
-                    let (server, of) = (old_settings.name_of(before), old_settings.to_string());
+                    let (server, of) = (old_settings.name_of(before), old_settings.name());
                     notices.push(Notice::Gone { server: server.clone() });
                     notices.push(Notice::Server { server: server.clone(), of: of.clone(), up: false, inhibit: false });
                     notices.push(Notice::Check { server, of, up: false, changed: true, text: "=> Removing <=".to_owned() });
@@ -190,6 +212,18 @@ impl Health {
             }
         }
         self.weigh(&mut notices);
+        let (before, now) = (&old_settings.sorry, &self.settings.sorry);
+        if before != now && !self.quorum && held == self.quorum {
+            let of = self.settings.name();
+            let serves = |sorry: &SorryServer, up| Notice::Sorry {
+                server: self.settings.name_of_sorry(sorry),
+                of: of.clone(),
+                up,
+                inhibit: sorry.inhibit,
+            };
+            notices.extend(before.iter().map(|sorry| serves(sorry, false)));
+            notices.extend(now.iter().map(|sorry| serves(sorry, true)));
+        }
         notices
     }
 
@@ -217,7 +251,7 @@ impl Health {
 
     /// What to say when the daemon stops.
     pub fn stop(&self) -> Vec<Notice> {
-        let of = self.settings.to_string();
+        let of = self.settings.name();
         let servers = self.settings.real_servers.iter().zip(&self.servers);
         servers
             .map(|(settings, server)| Notice::ShutDown {
@@ -226,6 +260,19 @@ impl Health {
                 inhibited: settings.inhibit && !server.is_up(),
             })
             .collect()
+    }
+
+    /// What to say when a reload takes the virtual server away: what is logged and told, and what is told alone.
+    pub fn removed(&self) -> (Vec<Notice>, Option<Notice>) {
+        let of = self.settings.name();
+        let mut notices = vec![Notice::Removed { of: of.clone() }];
+        for (settings, _) in self.settings.real_servers.iter().zip(&self.servers).filter(|(_, server)| server.is_up()) {
+            let server = self.settings.name_of(settings);
+            notices.push(Notice::Server { server: server.clone(), of: of.clone(), up: false, inhibit: false });
+            notices.push(Notice::Check { server, of: of.clone(), up: false, changed: true, text: "=> Removing <=".to_owned() });
+        }
+        let (quorum, hysteresis) = (self.settings.quorum, self.settings.hysteresis);
+        (notices, self.quorum.then_some(Notice::Quorum { of, up: false, quorum, hysteresis, weight: 0, start: false }))
     }
 
     /// `omega`: what goes down because the daemon stops, in order; to be told, not logged.
@@ -245,7 +292,7 @@ impl Health {
             if quorum && (weight <= 0 || weight < bound) {
                 quorum = false;
                 notices.push(Notice::Quorum {
-                    of: self.settings.to_string(),
+                    of: self.settings.name(),
                     up: false,
                     quorum: self.settings.quorum,
                     hysteresis: self.settings.hysteresis,
@@ -277,8 +324,12 @@ impl Health {
                 None => {}
             }
         }
+        // A script asks for a weight, not for a difference: a new configured weight does not move it.
+        let moved = i64::from(before.weight) - i64::from(now.weight);
         for (old, delta) in state.0.iter().flat_map(|said| &said.deltas) {
-            place(*old).into_iter().for_each(|new| fresh.add(new, *delta));
+            let by_script = before.checkers.get(*old).is_some_and(|checker| matches!(checker.kind, Kind::Misc(_)));
+            let delta = if by_script { delta + moved } else { *delta };
+            place(*old).into_iter().for_each(|new| fresh.add(new, delta));
         }
         let (was_up, is_up) = (state.is_up(), fresh.is_up());
         let (from, to) = (state.weight(before), fresh.weight(&now));
@@ -295,12 +346,12 @@ impl Health {
 
     fn server_notice(&self, server: usize, up: bool) -> Option<Notice> {
         let (settings, _) = self.pair(server)?;
-        Some(Notice::Server { server: self.settings.name_of(settings), of: self.settings.to_string(), up, inhibit: settings.inhibit })
+        Some(Notice::Server { server: self.settings.name_of(settings), of: self.settings.name(), up, inhibit: settings.inhibit })
     }
 
     fn weight_notice(&self, server: usize, from: i64, to: i64) -> Option<Notice> {
         let (settings, state) = self.pair(server)?;
-        Some(Notice::Weight { server: self.settings.name_of(settings), of: self.settings.to_string(), from, to, active: state.is_up() })
+        Some(Notice::Weight { server: self.settings.name_of(settings), of: self.settings.name(), from, to, active: state.is_up() })
     }
 
     /// Gained when the live weight reaches quorum + hysteresis, lost below quorum − hysteresis or at none (keepalived.conf(5), `quorum`).
@@ -312,7 +363,7 @@ impl Health {
             return;
         }
         self.quorum = holds;
-        let of = self.settings.to_string();
+        let of = self.settings.name();
         notices.push(Notice::Quorum {
             of: of.clone(),
             up: holds,

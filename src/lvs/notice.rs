@@ -1,5 +1,6 @@
 //! What a change of health is worth telling: the log line, and what notification it asks for.
 
+use super::name::ServiceName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -11,7 +12,7 @@ pub enum Notice {
         /// Its name.
         server: String,
         /// Its virtual server's name.
-        of: String,
+        of: ServiceName,
         /// Up now?
         up: bool,
         /// It stays in the table with weight 0 while down.
@@ -22,7 +23,7 @@ pub enum Notice {
         /// The real server's name.
         server: String,
         /// Its virtual server's name.
-        of: String,
+        of: ServiceName,
         /// Is the real server up now?
         up: bool,
         /// Did it go up or down by this?
@@ -35,7 +36,7 @@ pub enum Notice {
         /// Its name.
         server: String,
         /// Its virtual server's name.
-        of: String,
+        of: ServiceName,
         /// Before.
         from: i64,
         /// After.
@@ -46,7 +47,7 @@ pub enum Notice {
     /// The quorum was gained or lost.
     Quorum {
         /// The virtual server's name.
-        of: String,
+        of: ServiceName,
         /// Gained?
         up: bool,
         /// `quorum`.
@@ -63,7 +64,7 @@ pub enum Notice {
         /// Its name.
         server: String,
         /// The virtual server's name.
-        of: String,
+        of: ServiceName,
         /// Takes over?
         up: bool,
         /// It stays in the table with weight 0 while it is not wanted.
@@ -72,7 +73,7 @@ pub enum Notice {
     /// Live servers leave for the sorry server, or come back.
     Pool {
         /// The virtual server's name.
-        of: String,
+        of: ServiceName,
         /// Come back?
         up: bool,
     },
@@ -81,9 +82,14 @@ pub enum Notice {
         /// Its name.
         server: String,
         /// Its virtual server's name.
-        of: String,
+        of: ServiceName,
         /// It was there with weight 0.
         inhibited: bool,
+    },
+    /// A reload took a virtual server away.
+    Removed {
+        /// Its name.
+        of: ServiceName,
     },
     /// A reload took a real server away.
     Gone {
@@ -136,6 +142,7 @@ impl fmt::Display for Notice {
             Self::ShutDown { server, of, inhibited } => {
                 write!(f, "Shutting down {}service {server} from VS {of}", if *inhibited { "(inhibited) " } else { "" })
             }
+            Self::Removed { of } => write!(f, "Removing Virtual Server {of}"),
             Self::Gone { server } => write!(f, "service {server} no longer exist"),
         }
     }
@@ -153,6 +160,7 @@ impl Notice {
             | Self::Sorry { .. }
             | Self::Pool { .. }
             | Self::ShutDown { .. }
+            | Self::Removed { .. }
             | Self::Gone { .. } => None,
         }
     }

@@ -345,6 +345,9 @@ pub struct Balancer {
     pub flush: bool,
     /// `lvs_flush_on_stop`.
     pub flush_on_stop: FlushOnStop,
+    /// `rs_init_notifies`: servers that are up at the start are told of.
+    #[serde(default)]
+    pub init_notifies: bool,
     /// `lvs_timeouts`.
     pub timeouts: Option<Timeouts>,
     /// `lvs_sync_daemon`, and the VRRP instance that it follows; without one both halves run.

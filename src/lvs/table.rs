@@ -1,7 +1,7 @@
 //! The balancer's table as values: services, their destinations, and what a virtual server's health makes of them.
 
 use super::health::{Health, Place};
-use super::settings::{Address, Forwarding, GroupEntry, Protocol, ServiceSettings, VirtualServer, flag};
+use super::settings::{Address, Forwarding, GroupEntry, Protocol, RealServer, ServiceSettings, VirtualServer, flag};
 use crate::types::Family;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -183,6 +183,15 @@ pub fn desired(health: &Health) -> Table {
         Arc::clone(last.insert(entry))
     };
     keys(settings).into_iter().map(|key| (key, shared(&key))).collect()
+}
+
+/// Destinations of servers that are down.
+pub fn dead(health: &Health) -> BTreeSet<(ServiceKey, DestinationKey)> {
+    let settings = health.settings();
+    let down: Vec<&RealServer> =
+        settings.real_servers.iter().enumerate().filter(|(at, _)| !health.is_up(*at)).map(|(_, server)| server).collect();
+    let places = |key: ServiceKey| down.iter().map(move |server| (key, port_of(&key, server.key(), server.forwarding)));
+    keys(settings).into_iter().flat_map(places).collect()
 }
 
 /// What the table should hold when every check succeeds.

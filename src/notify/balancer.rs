@@ -3,6 +3,7 @@
 use super::telling::Letter;
 use crate::check::Kind;
 use crate::ipc::messages::CheckerId;
+use crate::lvs::name::ServiceName;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, VirtualServer};
 use crate::types::Command;
@@ -13,13 +14,13 @@ use std::time::Duration;
 /// Everything that the servers of a configuration asked for: looked up in it, so that thousands of servers cost nothing here.
 #[derive(Clone, Debug, Default)]
 pub struct Balanced {
-    servers: HashMap<String, Arc<VirtualServer>>,
+    servers: HashMap<ServiceName, Arc<VirtualServer>>,
 }
 
 impl Balanced {
     /// Of that configuration.
     pub fn of(balancer: &Balancer) -> Self {
-        Self { servers: balancer.servers.iter().map(|server| (server.to_string(), server.clone())).collect() }
+        Self { servers: balancer.servers.iter().map(|server| (server.name(), server.clone())).collect() }
     }
 
     /// The script of a `MISC_CHECK`, and how long it may take.
@@ -46,7 +47,12 @@ impl Balanced {
                 let server = self.servers.get(of)?;
                 (subject(None, of), &server.quorum_up, &server.quorum_down, server.smtp_alert, *up)
             }
-            Notice::Weight { .. } | Notice::Sorry { .. } | Notice::Pool { .. } | Notice::ShutDown { .. } | Notice::Gone { .. } => {
+            Notice::Weight { .. }
+            | Notice::Sorry { .. }
+            | Notice::Pool { .. }
+            | Notice::ShutDown { .. }
+            | Notice::Removed { .. }
+            | Notice::Gone { .. } => {
                 return None;
             }
         };
@@ -55,10 +61,10 @@ impl Balanced {
     }
 }
 
-fn subject(server: Option<&str>, of: &str) -> String {
+fn subject(server: Option<&str>, of: &ServiceName) -> String {
     match server {
-        Some(server) => format!("RS {server} of VS {of}"),
-        None => format!("VS {of}"),
+        Some(server) => format!("RS {server} of VS {}", of.in_full()),
+        None => format!("VS {}", of.in_full()),
     }
 }
 
@@ -85,7 +91,12 @@ pub fn letter(notice: &Notice, only_changes: bool) -> Option<Letter> {
         }
         // Its checkers' own words are in the mails about it.
         Notice::Server { .. } => None,
-        Notice::Weight { .. } | Notice::Sorry { .. } | Notice::Pool { .. } | Notice::ShutDown { .. } | Notice::Gone { .. } => None,
+        Notice::Weight { .. }
+        | Notice::Sorry { .. }
+        | Notice::Pool { .. }
+        | Notice::ShutDown { .. }
+        | Notice::Removed { .. }
+        | Notice::Gone { .. } => None,
     }
 }
 
@@ -96,8 +107,9 @@ mod tests {
 
     #[test]
     fn a_checkers_word_is_mailed_and_no_checker_emails_leaves_only_changes() {
-        let check = |up, changed| Notice::Check { server: "[r]".into(), of: "[v]".into(), up, changed, text: "=> x <=".into() };
-        let wanted = Letter { subject: "Realserver [r] of virtual server [v] - UP".into(), body: "=> x <=".into() };
+        let of = load_text(TEXT).config.lvs.servers[0].name();
+        let check = |up, changed| Notice::Check { server: "[r]".into(), of: of.clone(), up, changed, text: "=> x <=".into() };
+        let wanted = Letter { subject: "Realserver [r] of virtual server [10.0.0.1]:tcp:80 - UP".into(), body: "=> x <=".into() };
         assert_eq!(letter(&check(true, false), false).as_ref(), Some(&wanted));
         assert_eq!(letter(&check(true, true), true).as_ref(), Some(&wanted));
         assert_eq!(letter(&check(true, false), true), None);
@@ -109,7 +121,7 @@ mod tests {
     fn a_server_and_a_quorum_have_scripts_of_their_own() {
         let config = load_text(TEXT).config;
         let balanced = Balanced::of(&config.lvs);
-        let of = "[10.0.0.1]:tcp:80".to_owned();
+        let of = config.lvs.servers[0].name();
         let server = |up| Notice::Server { server: "[10.0.0.2]:tcp:80".to_owned(), of: of.clone(), up, inhibit: false };
         let script = |notice: &Notice| balanced.told(notice).and_then(|(_, script, _)| script).map(|script| script.to_string());
         assert_eq!(script(&server(true)).as_deref(), Some("'/up'"));

@@ -1,6 +1,7 @@
 //! Who runs what, with which powers.
 
 mod boot;
+mod carried;
 pub mod checker;
 mod child;
 pub mod cli;

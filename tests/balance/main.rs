@@ -11,7 +11,9 @@ mod checkers;
 mod elsewhere;
 mod health;
 mod house;
+mod orders;
 mod seeds;
+mod unbroken;
 
 use common::*;
 use house::*;

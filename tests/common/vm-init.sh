@@ -25,7 +25,7 @@ $bb ln -sfn "$M" "/lib/modules/$V"
 # The kernel loads further ones (schedulers) by this name.
 [ -e /sbin/modprobe ] || $bb ln -s $bb /sbin/modprobe
 for m in ipv6 veth bridge dummy ip_vs ip_vs_rr ip_vs_wrr ip_vs_lc ip_vs_wlc ip_vs_lblc ip_vs_lblcr ip_vs_sh ip_vs_dh ip_vs_sed ip_vs_nq \
-         ip_vs_mh ip_vs_fo ip_vs_ovf ip_vs_pe_sip ipip fou ip_gre sch_ingress cls_matchall cls_flower act_skbedit sctp; do
+         ip_vs_mh ip_vs_fo ip_vs_ovf ip_vs_pe_sip ipip fou ip_gre nlmon sch_ingress cls_matchall cls_flower act_skbedit sctp; do
     $bb modprobe "$m" || echo "no module $m" >&2
 done
 $bb ip link set lo up

@@ -83,7 +83,9 @@ fn configuration() {
 
 #[test]
 fn frames_between_processes() {
-    let checker = CheckerId { service: "[10.0.0.1]:tcp:80".to_owned(), server: ([10, 0, 0, 2].into(), 80), place: 0 };
+    let at = keepalived_rs::lvs::settings::Address::Socket([10, 0, 0, 1].into(), 80);
+    let service = keepalived_rs::lvs::settings::VirtualServer::new(at, keepalived_rs::types::Family::V4).name();
+    let checker = CheckerId { service, server: ([10, 0, 0, 2].into(), 80), place: 0 };
     let messages = [FromChecker::Checked { checker, up: true }, FromChecker::Dumped("text".to_owned()), FromChecker::Stopped];
     let seeds = messages.iter().map(|message| postcard::to_allocvec(message).unwrap()).collect();
     feed!(seeds, |bytes: &[u8], _: &Recipe| {

@@ -141,7 +141,7 @@ pub(super) const GLOBAL: &[Row] = &[
         .act(notify::fifo_lvs_reader),
     K::switch("vrrp_notify_priority_changes", "tell the pipe about priorities").default("off").act(notify::global_priority_changes),
     K::flag("fifo_write_vrrp_states_on_reload", "tell the pipe every state after a reload").act(notify::states_on_reload),
-    K::switch("rs_init_notifies", "notify about real servers at start").default("off"),
+    K::switch("rs_init_notifies", "notify about real servers at start").default("off").act(lvs::init_notifies),
     // defaults of instances
     K::values("dynamic_interfaces", "[allow_if_changes]", 0, 1, "interfaces may appear later").default("off").act(read::dynamic_interfaces),
     K::value("default_interface", "INTERFACE", "interface of static addresses").default("eth0").lenient().act(daemon::default_interface),

@@ -2,7 +2,7 @@
 
 use super::K;
 use crate::config::read::Row;
-use crate::config::read::lvs::{self as balancer, checker, server, times};
+use crate::config::read::lvs::{self as balancer, checker, method, server, times};
 
 /// Inside `virtual_server`.
 pub(super) const VIRTUAL_SERVER: &[Row] = &[
@@ -20,8 +20,8 @@ pub(super) const VIRTUAL_SERVER: &[Row] = &[
     K::flag("mh-port", "Maglev hash with the port").act(server::flag),
     K::flag("mh-fallback", "Maglev hash goes on when a server is down").act(server::flag),
     K::flag("hashed", "without effect").act(server::flag),
-    K::values("lvs_method", LVS_METHOD, 1, 6, "forwarding method").default("NAT").act(server::method),
-    K::values("lb_kind", LVS_METHOD, 1, 6, "forwarding method").default("NAT").act(server::method),
+    K::values("lvs_method", LVS_METHOD, 1, 6, "forwarding method").default("NAT").act(method::method),
+    K::values("lb_kind", LVS_METHOD, 1, 6, "forwarding method").default("NAT").act(method::method),
     K::value("persistence_engine", "NAME", "persistence engine").range("up to 15 bytes").default("none").act(server::persistence_engine),
     K::values("persistence_timeout", "[1..2678400]", 0, 1, "seconds a client keeps its server")
         .default("0: none; 360 when written alone or without a port")
@@ -65,7 +65,7 @@ pub(super) const VIRTUAL_SERVER: &[Row] = &[
     K::values("sorry_server_lvs_method", LVS_METHOD, 1, 6, "forwarding method of the sorry server")
         .default("lvs_method")
         .lenient()
-        .act(server::sorry_method),
+        .act(method::sorry_method),
 ];
 
 const LVS_METHOD: &str = "NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]";
@@ -73,7 +73,7 @@ const LVS_METHOD: &str = "NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|rem
 /// Inside `real_server`.
 const REAL_SERVER: &[Row] = &[
     K::value("weight", "COUNT", "share of connections").range("0..2147483647").default("the virtual server's").act(server::weight),
-    K::values("lvs_method", LVS_METHOD, 1, 6, "forwarding method").default("the virtual server's").act(server::method),
+    K::values("lvs_method", LVS_METHOD, 1, 6, "forwarding method").default("the virtual server's").act(method::method),
     K::value("uthreshold", "COUNT", "most connections").range("0..4294967295").default("0: no limit").act(server::threshold),
     K::value("lthreshold", "COUNT", "connections below which it gets new ones again")
         .range("0..4294967295")

@@ -43,7 +43,7 @@ const ROWS: &[Row] = &[
         .act(read_lvs::server::block),
     K::list("virtual_server_group", "ADDRESS[-LAST] [PORT] | fwmark N …", "addresses of a balanced service")
         .counted(1, 1)
-        .act(read_lvs::server::group),
+        .act(read_lvs::group::block),
     K::block("SSL", "certificates of SSL_GET", &[lvs::SSL]).act(read_lvs::ssl),
     K::flag("linkbeat_use_polling", "poll link states instead of listening to the kernel").act(read_links::poll_all),
     K::value("net_namespace", "NAME", "run in this network namespace")

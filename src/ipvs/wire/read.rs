@@ -173,11 +173,7 @@ pub fn read_service(attributes: &[u8]) -> Result<(ServiceKey, Service), WireErro
 /// A destination of a dump of a service of `service_family` (older kernels do not say the destination's).
 pub fn read_destination(attributes: &[u8], service_family: Family) -> Result<(DestinationKey, Destination), WireError> {
     let nest = need(attributes, top::DEST)?;
-    let family = match small(nest, dest::ADDR_FAMILY) {
-        Ok(number) => family(number, dest::ADDR_FAMILY)?,
-        Err(_) => service_family,
-    };
-    let key = (address(nest, dest::ADDR, family)?, port(nest, dest::PORT)?);
+    let key = destination_key(nest, service_family)?;
     let destination = Destination {
         forwarding: forwarding(nest)?,
         weight: i64::from(number(nest, dest::WEIGHT)?.cast_signed()),
@@ -185,6 +181,30 @@ pub fn read_destination(attributes: &[u8], service_family: Family) -> Result<(De
         lower: number(nest, dest::L_THRESH)?,
     };
     Ok((key, destination))
+}
+
+/// How many connections a destination has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Connections {
+    /// Established ones.
+    pub active: u32,
+    /// The rest: beginning, ending, or over and still remembered.
+    pub inactive: u32,
+}
+
+/// The connections of a destination of a dump.
+pub fn read_connections(attributes: &[u8], service_family: Family) -> Result<(DestinationKey, Connections), WireError> {
+    let nest = need(attributes, top::DEST)?;
+    let connections = Connections { active: number(nest, dest::ACTIVE_CONNS)?, inactive: number(nest, dest::INACT_CONNS)? };
+    Ok((destination_key(nest, service_family)?, connections))
+}
+
+fn destination_key(nest: &[u8], service_family: Family) -> Result<DestinationKey, WireError> {
+    let family = match small(nest, dest::ADDR_FAMILY) {
+        Ok(number) => family(number, dest::ADDR_FAMILY)?,
+        Err(_) => service_family,
+    };
+    Ok((address(nest, dest::ADDR, family)?, port(nest, dest::PORT)?))
 }
 
 fn forwarding(nest: &[u8]) -> Result<Forwarding, WireError> {

@@ -42,6 +42,33 @@ fn lines(notices: Vec<Notice>) -> Vec<String> {
 }
 
 #[test]
+fn a_quorum_that_is_down_from_the_start_is_told_when_a_sorry_server_serves_and_else_only_logged() {
+    for (sorry, told) in [(None, 0), (Some(false), 1)] {
+        let mut health = Health::new(Arc::new(server(&[1], 1, 0, sorry, false, true)));
+        let started = health.start();
+        assert!(started[0].to_string().starts_with("Starting with quorum down"), "{started:?}");
+        let quorums = |notices: &[Notice]| notices.iter().filter(|notice| matches!(notice, Notice::Quorum { .. })).count();
+        assert_eq!(quorums(&health.start_told(&started, false)), told);
+    }
+    let mut health = Health::new(Arc::new(server(&[1], 1, 0, None, false, false)));
+    let started = health.start();
+    let lines: Vec<_> = health.start_told(&started, true).iter().filter_map(Notice::fifo_line).collect();
+    assert_eq!(lines, ["RS [127.0.0.2]:tcp:80 [10.9.1.1]:tcp:80 UP\n", "VS [10.9.1.1]:tcp:80 UP\n"], "rs_init_notifies");
+}
+
+#[test]
+fn a_virtual_server_that_a_reload_takes_away_has_its_last_words() {
+    let mut health = Health::new(Arc::new(server(&[1, 1], 1, 0, None, false, false)));
+    health.start();
+    health.checker_changed(1, 0, false);
+    let (notices, quorum) = health.removed();
+    let removing = "Removing service [127.0.0.2]:tcp:80 from VS [10.9.1.1]:tcp:80";
+    let mail = "[127.0.0.2]:tcp:80 of VS [10.9.1.1]:tcp:80: => Removing <=";
+    assert_eq!(lines(notices), ["Removing Virtual Server [10.9.1.1]:tcp:80", removing, mail]);
+    assert_eq!(quorum.and_then(|quorum| quorum.fifo_line()).as_deref(), Some("VS [10.9.1.1]:tcp:80 DOWN\n"));
+}
+
+#[test]
 fn lines_and_places_are_those_of_the_original_with_a_sorry_server() {
     let mut health = Health::new(Arc::new(server(&[2, 1], 2, 0, Some(false), false, false)));
     assert_eq!(lines(health.start()), ["Gained quorum 2+0=2 <= 3 for VS [10.9.1.1]:tcp:80"]);
@@ -189,4 +216,18 @@ fn omega_tells_who_goes_down_at_the_end_and_when_the_quorum_goes() {
         words,
         ["RS [127.0.0.2]:tcp:80 [10.9.1.1]:tcp:80 DOWN\n", "VS [10.9.1.1]:tcp:80 DOWN\n", "RS [127.0.0.3]:tcp:80 [10.9.1.1]:tcp:80 DOWN\n",]
     );
+}
+
+#[test]
+fn a_weight_that_a_script_asks_for_outlives_a_new_configured_one() {
+    let mut settings = server(&[1], 1, 0, None, false, false);
+    let command = crate::types::Command { argv: vec!["/load".into()], user: None };
+    let script = crate::check::misc::Settings { command, timeout: std::time::Duration::from_secs(1), dynamic: true };
+    Arc::make_mut(&mut settings.real_servers[0].checkers[0]).kind = Kind::Misc(script);
+    let mut health = Health::new(Arc::new(settings.clone()));
+    health.start();
+    health.weight_changed(0, 0, 19);
+    settings.real_servers[0].weight = 4;
+    assert_eq!(lines(health.reloaded(Arc::new(settings))), Vec::<String>::new());
+    assert_eq!(health.weight(0), 20);
 }

@@ -2,22 +2,28 @@
 
 mod audit;
 mod converge;
+mod leaving;
+mod refused;
 
 use crate::ipvs::wire::{Info, Mode};
 use crate::ipvs::{IpvsError, Socket, Way};
 use crate::lvs::marks::Marked;
 use crate::lvs::settings::{SyncDaemon, Timeouts};
-use crate::lvs::table::{Destination, DestinationKey, Entry, ServiceKey, Table};
+use crate::lvs::table::{DestinationKey, Entry, ServiceKey, Table};
 use crate::net::nftables::marks::Marker;
 use crate::net::nftables::{Firewall, NftError};
 use audit::Rounds;
+use leaving::Leaving;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use std::collections::{BTreeMap, BTreeSet};
+use refused::Refused;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a kernel without IPVS is asked again.
 const RETRY: Duration = Duration::from_secs(5);
+/// After so many of these looks what the kernel refused is tried again.
+const LOOKS: u32 = 6;
 
 /// To the keeper.
 #[derive(Debug)]
@@ -25,7 +31,14 @@ pub(super) enum Msg {
     /// The whole table is to be this; what was ours and is not in it goes.
     Replace(Table),
     /// These services are to be so; others stay as they are.
-    Put(Table),
+    Put {
+        /// What should be there.
+        part: Table,
+        /// Destinations that are down: they go at once.
+        dead: BTreeSet<(ServiceKey, DestinationKey)>,
+    },
+    /// A look at who is leaving.
+    Leave,
     /// The same after a reload, and these services are to go.
     Reload {
         /// What should be there of what changed.
@@ -64,8 +77,14 @@ pub(super) struct State {
     actual: Table,
     /// Everything that we ever asked for.
     ours: BTreeSet<ServiceKey>,
-    /// Destinations that the kernel will not have (a link-local one, say): told once, not tried every second.
-    hopeless: BTreeMap<(ServiceKey, DestinationKey), Destination>,
+    /// What the kernel will not have: a link-local destination, say, or a scheduler that it lacks.
+    refused: Refused,
+    looks: u32,
+    /// Who may go when its connections are over.
+    leaving: Leaving,
+    looks_again: bool,
+    /// Who goes at once in the change that is being made.
+    dead: BTreeSet<(ServiceKey, DestinationKey)>,
     flush: bool,
     rounds: Rounds,
     timeouts: Option<Timeouts>,
@@ -90,7 +109,11 @@ impl Actor for Keeper {
             desired: Table::new(),
             actual: Table::new(),
             ours: BTreeSet::new(),
-            hopeless: BTreeMap::new(),
+            refused: Refused::default(),
+            looks: 0,
+            leaving: Leaving::default(),
+            looks_again: false,
+            dead: BTreeSet::new(),
             flush: arguments.flush,
             rounds: Rounds::default(),
             timeouts: None,
@@ -106,13 +129,21 @@ impl Actor for Keeper {
         Ok(state)
     }
 
-    async fn handle(&self, _: ActorRef<Msg>, message: Msg, state: &mut State) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<Msg>, message: Msg, state: &mut State) -> Result<(), ActorProcessingErr> {
         match message {
             Msg::Replace(desired) => state.replace(desired).await,
-            Msg::Put(part) => state.put(part, Vec::new()).await,
+            Msg::Put { part, dead } => {
+                state.dead = dead;
+                state.put(part, Vec::new()).await;
+                state.dead.clear();
+            }
+            Msg::Leave => {
+                state.looks_again = false;
+                state.leave();
+            }
             Msg::Reload { changed, gone } => {
                 // What the kernel would not have may be another thing now.
-                state.hopeless.retain(|(key, _), _| !changed.contains_key(key));
+                state.refused.forget(|key| changed.contains_key(key));
                 state.put(changed, gone).await;
             }
             Msg::Timeouts(timeouts) => {
@@ -135,11 +166,15 @@ impl Actor for Keeper {
                         state.converge(state.all()).await;
                     }
                 }
+                state.try_again().await;
             }
             Msg::Clear(whole, done) => {
                 state.clear(whole).await;
                 let _ = done.send(());
             }
+        }
+        if !state.leaving.is_empty() && !std::mem::replace(&mut state.looks_again, true) {
+            myself.send_after(leaving::LOOK, || Msg::Leave);
         }
         Ok(())
     }
@@ -210,6 +245,22 @@ impl State {
             }
             self.actual.retain(|key, _| !keys.contains(key));
             self.actual.extend(table);
+        }
+    }
+
+    /// What was refused may be had by now.
+    async fn try_again(&mut self) {
+        self.looks = (self.looks + 1) % LOOKS;
+        if self.looks != 0 {
+            return;
+        }
+        let services = self.refused.try_again();
+        if services.is_empty() {
+            return;
+        }
+        self.converge(services).await;
+        for change in self.refused.accepted() {
+            tracing::info!("IPVS: {} is accepted now", change.service());
         }
     }
 

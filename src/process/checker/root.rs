@@ -4,7 +4,7 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{self, Checker, Failure, Kind, file, words};
+use crate::check::{self, Failure, Kind, file, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::Way;
@@ -12,10 +12,12 @@ use crate::ipvs::wire::Mode;
 use crate::lvs::changes::{Changes, Origin};
 use crate::lvs::health::Health;
 use crate::lvs::marks::marked;
+use crate::lvs::name::ServiceName;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{ServiceKey, Table, addresses, desired, keys};
+use crate::lvs::table::{ServiceKey, Table, addresses, dead, desired, keys};
 use crate::probe::Trust;
+use crate::process::carried::Carried;
 use crate::process::rooted::Heard;
 use crate::sys::tuning;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
@@ -56,13 +58,8 @@ pub(super) enum RootMsg {
         /// What it asks for.
         weight: Option<i64>,
     },
-    /// A server showed another certificate than before; when it ends, in seconds since 1970.
-    Certificate {
-        /// Which checker saw it.
-        id: Arc<CheckerId>,
-        /// Its notAfter.
-        ends: Option<i64>,
-    },
+    /// How the checkers stand, for the dump that was asked for.
+    Stand(dump::Standings),
     /// The script of a `MISC_CHECK` is due.
     RunScript(Arc<CheckerId>),
     /// An actor that died is to live again.
@@ -89,11 +86,9 @@ pub(super) struct State {
     balancer: Balancer,
     health: Vec<Health>,
     /// Place in `health` by name.
-    places: HashMap<String, usize>,
+    places: HashMap<ServiceName, usize>,
     /// What checkers said, for restarts; the rest is as configured.
     said: HashMap<Arc<CheckerId>, bool>,
-    /// Ends of certificates, for the dump.
-    certificates: HashMap<Arc<CheckerId>, i64>,
     trust: Option<Arc<Trust>>,
     masters: HashSet<String>,
     keep_table: bool,
@@ -114,7 +109,6 @@ impl Actor for Root {
             health: Vec::new(),
             places: HashMap::new(),
             said: HashMap::new(),
-            certificates: HashMap::new(),
             trust: None,
             masters: HashSet::new(),
             keep_table: false,
@@ -127,8 +121,8 @@ impl Actor for Root {
             RootMsg::Supervisor(Heard::Said(message)) => state.obey(&myself, message).await?,
             RootMsg::Supervisor(Heard::Gone) => state.stop(&myself, true).await,
             RootMsg::Checked { id, up, failure } => state.checked(id, up, failure.as_ref()),
-            RootMsg::Certificate { id, ends } => {
-                state.certificates.extend(ends.map(|ends| (id, ends)));
+            RootMsg::Stand(standings) => {
+                state.dump(&standings);
             }
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
@@ -156,10 +150,10 @@ impl Actor for Root {
 impl State {
     async fn obey(&mut self, myself: &ActorRef<RootMsg>, message: ToChecker) -> Result<(), ActorProcessingErr> {
         match message {
-            ToChecker::Configure { balancer, resume, replaces: _, keep_table } => {
+            ToChecker::Configure { balancer, resume, replaces, keep_table } => {
                 self.keep_table = keep_table;
                 self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
-                self.configure(myself, *balancer).await;
+                self.configure(myself, *balancer, replaces).await;
                 give_back_soon(myself);
                 self.outbox.post(&FromChecker::Running);
             }
@@ -181,7 +175,10 @@ impl State {
             ToChecker::Ping(number) => self.outbox.post(&FromChecker::Pong(number)),
             ToChecker::Dump => {
                 tracing::info!("Printing checker data for process({}) on signal", std::process::id());
-                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, &self.certificates)));
+                // The prober knows how they stand; its answer is on its way through our mailbox when it lives.
+                if !tell(PROBER, prober::Msg::Tell) {
+                    self.dump(&dump::Standings::default());
+                }
             }
             ToChecker::Retire => self.end(myself),
             ToChecker::Stop => self.stop(myself, !self.keep_table).await,
@@ -189,7 +186,11 @@ impl State {
         Ok(())
     }
 
-    async fn configure(&mut self, myself: &ActorRef<RootMsg>, balancer: Balancer) {
+    fn dump(&self, standings: &dump::Standings) {
+        self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, standings)));
+    }
+
+    async fn configure(&mut self, myself: &ActorRef<RootMsg>, balancer: Balancer, replaces: bool) {
         tracing::info!("Initializing ipvs");
         self.balancer = balancer;
         self.trust = trust(&self.balancer);
@@ -202,15 +203,21 @@ impl State {
                 health.checker_changed(real, place, *up);
             }
         }
-        let notices: Vec<Notice> = self.health.iter_mut().flat_map(Health::start).collect();
-        self.say(&notices);
+        let servers = self.balancer.init_notifies && !replaces;
+        let mut told = Vec::new();
+        for health in &mut self.health {
+            let notices = health.start();
+            log(&notices);
+            told.extend(health.start_told(&notices, servers));
+        }
+        self.post(&told);
         self.configured = true;
         self.start(myself, KEEPER).await;
         self.start(myself, PROBER).await;
     }
 
     fn index(&mut self) {
-        self.places = self.health.iter().enumerate().map(|(at, health)| (health.settings().to_string(), at)).collect();
+        self.places = self.health.iter().enumerate().map(|(at, health)| (health.settings().name(), at)).collect();
     }
 
     /// Starts an actor and tells it all that it must know.
@@ -257,7 +264,7 @@ impl State {
     fn watches(&self) -> Vec<Watch> {
         let mut watches = Vec::new();
         for server in &self.balancer.servers {
-            let service = server.to_string();
+            let service = server.name();
             let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server).into() } else { Arc::new([]) };
             for real in &server.real_servers {
                 let name: Arc<str> = server.name_of(real).into();
@@ -281,12 +288,14 @@ impl State {
         let (failed, was_up) = (health.is_failing(real, place), health.is_up(real));
         let mut notices = health.checker_changed(real, place, up);
         if !notices.is_empty() {
-            tell(KEEPER, keeper::Msg::Put(desired(health)));
+            put(health);
         }
         if failed == up {
             notices.extend(for_mail(health, (real, place), was_up, up, failure));
         }
+        let first = health.found_down(real).filter(|_| failed && !up);
         self.say(&notices);
+        self.post(first.as_slice());
         self.outbox.post(&FromChecker::Checked { checker: CheckerId::clone(&id), up });
         self.said.insert(id, up);
     }
@@ -297,7 +306,7 @@ impl State {
         let configured = health.settings().real_servers.get(real).map_or(0, |real| i64::from(real.weight));
         let notices = health.weight_changed(real, place, weight.map_or(0, |weight| weight - configured));
         if !notices.is_empty() {
-            tell(KEEPER, keeper::Msg::Put(desired(health)));
+            put(health);
         }
         self.say(&notices);
     }
@@ -326,7 +335,7 @@ impl State {
                 }
             }
             if !changed.is_empty() {
-                tell(KEEPER, keeper::Msg::Put(desired(health)));
+                put(health);
             }
             notices.append(&mut changed);
         }
@@ -350,6 +359,7 @@ impl State {
         tracing::info!("Reinitializing ipvs");
         let (balancer, origins) = changes.applied_to(&self.balancer).ok_or("changes of another configuration than the running one")?;
         let old = std::mem::replace(&mut self.balancer, balancer);
+        self.carry_over(&old);
         let (changed, gone) = self.take_up(&origins);
         if old.tls_files != self.balancer.tls_files || old.tls.warn_days != self.balancer.tls.warn_days {
             self.trust = trust(&self.balancer);
@@ -378,7 +388,7 @@ impl State {
         let (mut changed, mut gone) = (Table::new(), Vec::new());
         for (server, health) in self.balancer.servers.clone().iter().zip(kept) {
             let health = health.unwrap_or_else(|| {
-                let before = self.places.get(&server.to_string()).and_then(|place| take(*place));
+                let before = self.places.get(&server.name()).and_then(|place| take(*place));
                 gone.extend(before.iter().flat_map(|before| keys(before.settings())));
                 let health = self.changed(server, before);
                 changed.extend(desired(&health));
@@ -387,8 +397,9 @@ impl State {
             self.health.push(health);
         }
         for health in old.iter().flatten() {
-            log(&health.stop());
-            self.carry_over(health.settings(), None);
+            let (notices, quorum) = health.removed();
+            self.say(&notices);
+            self.post(quorum.as_slice());
             gone.extend(keys(health.settings()));
         }
         gone.retain(|key| !changed.contains_key(key));
@@ -398,40 +409,24 @@ impl State {
 
     /// A server that is new, or other than before.
     fn changed(&mut self, server: &Arc<VirtualServer>, before: Option<Health>) -> Health {
-        let (health, notices) = match before {
-            Some(mut health) => {
-                self.carry_over(&health.settings().clone(), Some(server));
-                let notices = health.reloaded(server.clone());
-                (health, notices)
-            }
-            None => {
-                let mut health = Health::new(server.clone());
-                let notices = health.start();
-                (health, notices)
-            }
-        };
-        self.say(&notices);
+        if let Some(mut health) = before {
+            self.say(&health.reloaded(server.clone()));
+            return health;
+        }
+        let mut health = Health::new(server.clone());
+        let notices = health.start();
+        log(&notices);
+        self.post(&health.start_told(&notices, false));
         health
     }
 
     /// What was said of checkers that go on counts under their new places; of others it counts no more.
-    fn carry_over(&mut self, old: &VirtualServer, new: Option<&Arc<VirtualServer>>) {
-        if self.said.is_empty() {
-            return;
+    fn carry_over(&mut self, old: &Balancer) {
+        if !self.said.is_empty() {
+            let carried = Carried::between(old, &self.balancer);
+            let said = std::mem::take(&mut self.said).into_iter();
+            self.said = said.filter_map(|(id, up)| Some((Arc::new(carried.place(&id)?), up))).collect();
         }
-        let service = old.to_string();
-        let mut carried = Vec::new();
-        for before in &old.real_servers {
-            let after = new.and_then(|new| new.real_servers.iter().find(|other| other.key() == before.key()));
-            for (place, checker) in (0u32..).zip(&before.checkers) {
-                let id = |place| CheckerId { service: service.clone(), server: before.key(), place };
-                let Some(up) = self.said.remove(&id(place)) else { continue };
-                let is_same = |other: &Arc<Checker>| other.kind == checker.kind && other.target == checker.target;
-                let same = after.and_then(|after| after.checkers.iter().position(is_same));
-                carried.extend(same.and_then(|at| u32::try_from(at).ok()).map(|place| (Arc::new(id(place)), up)));
-            }
-        }
-        self.said.extend(carried);
     }
 
     /// What nftables marks follows the services that the marks are for.
@@ -498,6 +493,11 @@ fn same_checks(old: &Balancer, new: &Balancer) -> bool {
     old.servers.len() == new.servers.len() && old.servers.iter().zip(&new.servers).all(alike)
 }
 
+/// The services of a virtual server are to be what its health says.
+fn put(health: &Health) {
+    tell(KEEPER, keeper::Msg::Put { part: desired(health), dead: dead(health) });
+}
+
 /// When Keeper and Prober are done with a configuration.
 fn give_back_soon(myself: &ActorRef<RootMsg>) {
     myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
@@ -510,7 +510,7 @@ fn for_mail(health: &Health, (real, place): (usize, usize), was_up: bool, up: bo
     let now = health.is_up(real);
     Some(Notice::Check {
         server: health.settings().name_of(server),
-        of: health.settings().to_string(),
+        of: health.settings().name(),
         up: now,
         changed: was_up != now,
         text: check::mail::body(checker, up, failure),
@@ -530,7 +530,7 @@ fn log(notices: &[Notice]) {
             Notice::ShutDown { .. } => tracing::debug!("{notice}"),
             Notice::Check { .. } => {}
             Notice::Server { .. } | Notice::Weight { .. } | Notice::Quorum { .. } | Notice::Sorry { .. } => tracing::info!("{notice}"),
-            Notice::Pool { .. } | Notice::Gone { .. } => tracing::info!("{notice}"),
+            Notice::Pool { .. } | Notice::Removed { .. } | Notice::Gone { .. } => tracing::info!("{notice}"),
         }
     }
 }

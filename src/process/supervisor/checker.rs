@@ -188,7 +188,7 @@ impl State {
             }
             CheckerSaid::Dumped(text) => {
                 let path = paths::checker_dump_path(&self.options, &self.config.global);
-                self.put(&path, &text);
+                self.put(&path, &format!("{}{text}", self.global_text()));
             }
         }
     }
@@ -228,6 +228,7 @@ impl State {
         let wanted = self.wants_checker();
         let mut balancer = self.balancer();
         balancer.share_with(&self.checker.told);
+        self.memory.carry_checkers(&self.checker.told, &balancer);
         let Some(child) = &self.checker.child else {
             if wanted {
                 let _ = myself.cast(Msg::StartChecker);
@@ -236,13 +237,15 @@ impl State {
         };
         if !wanted {
             self.checker.retires = true;
+            // What goes is told of as what a reload takes away.
+            let changes = Changes::between(&self.checker.told, &Balancer::default());
+            self.checker.post(ToChecker::Reload(Box::new(changes)));
             self.checker.post(ToChecker::Stop);
         } else if child.role == RoleName::Checker && role(&self.config.lvs) == RoleName::CheckerRaw {
             tracing::info!("the new checks need other capabilities: the checker child is replaced");
             self.checker.retires = true;
             self.checker.post(ToChecker::Retire);
         } else if self.checker.told != balancer {
-            self.memory.forget_checkers();
             let changes = Changes::between(&self.checker.told, &balancer);
             self.checker.told = balancer;
             self.checker.post(ToChecker::Reload(Box::new(changes)));

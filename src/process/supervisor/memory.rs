@@ -1,6 +1,8 @@
 //! What the supervisor remembers of the VRRP child, so that a successor can take up where it left off.
 
 use crate::ipc::messages::CheckerId;
+use crate::lvs::settings::Balancer;
+use crate::process::carried::Carried;
 use crate::vrrp::event::{Snapshot, State};
 use crate::vrrp::settings::Settings;
 use std::collections::BTreeMap;
@@ -52,9 +54,14 @@ impl Memory {
         self.facts().checkers.iter().map(|(checker, up)| (checker.clone(), *up)).collect()
     }
 
-    /// A reload moved checkers about: only what their child says from now on counts.
-    pub(super) fn forget_checkers(&self) {
-        self.facts().checkers.clear();
+    /// A reload moves checkers about: what is known of one goes with it.
+    pub(super) fn carry_checkers(&self, old: &Balancer, new: &Balancer) {
+        let mut facts = self.facts();
+        if !facts.checkers.is_empty() {
+            let carried = Carried::between(old, new);
+            let before = std::mem::take(&mut facts.checkers);
+            facts.checkers = before.into_iter().filter_map(|(checker, up)| Some((carried.place(&checker)?, up))).collect();
+        }
     }
 
     /// Instances that are master now.

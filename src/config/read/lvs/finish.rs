@@ -1,11 +1,10 @@
 //! Drafts into settings: defaults filled in, and what belongs together looked at together, in the original's words.
 
+mod checks;
+
 use super::super::Reader;
-use super::checker;
 use super::server::{Draft, Head, Real};
-use super::times::Times;
-use crate::check::regex::Regex;
-use crate::check::{Checker, Kind, Target, Timing, dns, file, http, misc, smtp, tls, udp};
+use crate::check::tls;
 use crate::lvs::settings::{
     Address, Balancer, Forwarding, GroupEntry, Protocol, RealServer, ServiceSettings, SorryServer, VirtualServer, flag,
 };
@@ -14,9 +13,7 @@ use crate::syntax::{Complaint, Span};
 use crate::types::Family;
 use crate::vrrp::settings::Settings;
 use std::collections::HashSet;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Everything for the checker child.
 pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Balancer {
@@ -27,6 +24,12 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
     for draft in drafts {
         let span = draft.span;
         let Some(server) = virtual_server(reader, draft) else { continue };
+        if let Some(first) =
+            servers.iter_mut().find(|first: &&mut Arc<VirtualServer>| first.address == server.address && first.name() == server.name())
+        {
+            merge(reader, span, Arc::make_mut(first), server);
+            continue;
+        }
         let all = keys(&server);
         if let Some(twice) = all.iter().find(|key| taken.contains(*key)) {
             let message = format!("Virtual server {server}: {twice} is in another virtual_server already");
@@ -45,10 +48,22 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
         servers,
         flush: lvs.flush,
         flush_on_stop: lvs.flush_on_stop,
+        init_notifies: lvs.init_notifies,
         timeouts: lvs.timeouts.take(),
         sync: lvs.sync.take(),
         tls: std::mem::take(&mut lvs.tls),
         tls_files: tls::Files::default(),
+    }
+}
+
+/// The same virtual server again: in the original's table its real servers join those of the first, whose words count.
+fn merge(reader: &mut Reader, span: Span, first: &mut VirtualServer, again: VirtualServer) {
+    let message = format!("Virtual server {first} is written twice: the first one's words count for the real servers of both");
+    warn(reader, span, message);
+    for real in again.real_servers {
+        if first.real_servers.iter().all(|other| other.key() != real.key()) {
+            first.real_servers.push(real);
+        }
     }
 }
 
@@ -102,6 +117,18 @@ fn virtual_server(reader: &mut Reader, mut draft: Draft) -> Option<VirtualServer
         }
     }
     server.real_servers.shrink_to_fit();
+    if server.real_servers.is_empty() {
+        warn(reader, draft.span, format!("Virtual server {server} has no real servers - ignoring"));
+        return None;
+    }
+    if let Address::Group(name, entries) = &server.address
+        && [Family::V4, Family::V6].iter().all(|family| entries.iter().any(|entry| entry.family() == Some(*family)))
+        && server.real_servers.iter().any(|real| !matches!(real.forwarding, Forwarding::Tunnel(_)))
+    {
+        let message = format!("{name}: virtual server group with IPv4 & IPv6 doesn't match virtual server {server} - ignoring");
+        reader.complain(Complaint::error(draft.span, message).expected("TUN for servers that both families reach"));
+        return None;
+    }
     server.sorry = sorry(reader, &draft, &server, method);
     quorum(reader, &draft, &mut server);
     Some(server)
@@ -120,11 +147,7 @@ fn address(reader: &mut Reader, draft: &Draft) -> Option<(Address, Family)> {
                 reader.complain(complaint.help("the block is left out".to_owned()));
                 return None;
             };
-            let family = entries.iter().find_map(|entry| match entry {
-                GroupEntry::Range { first, .. } => Some(Family::of(first)),
-                GroupEntry::Mark(_, family) => *family,
-            });
-            let family = draft.family.or(family).unwrap_or(Family::V4);
+            let family = draft.family.or(entries.iter().find_map(GroupEntry::family)).unwrap_or(Family::V4);
             Some((Address::Group(name.clone(), entries), family))
         }
     }
@@ -132,12 +155,17 @@ fn address(reader: &mut Reader, draft: &Draft) -> Option<(Address, Family)> {
 
 fn service(reader: &mut Reader, draft: &Draft, server: &VirtualServer) -> ServiceSettings {
     let mut flags = draft.flags;
-    if flags & flag::ONE_PACKET != 0 && server.protocol != Protocol::Udp {
+    if flags & flag::ONE_PACKET != 0 && server.protocol != Protocol::Udp && !matches!(server.address, Address::Mark(_)) {
         warn(reader, draft.span, format!("Virtual server {server}: one packet scheduling requires UDP - resetting"));
         flags &= !flag::ONE_PACKET;
     }
     let mut persistence = draft.persistence;
-    if matches!(server.address, Address::Socket(_, 0)) && persistence.is_none() {
+    let every_port = match &server.address {
+        Address::Socket(_, port) => *port == 0,
+        Address::Group(_, entries) => entries.iter().any(|entry| matches!(entry, GroupEntry::Range { port: 0, .. })),
+        Address::Mark(_) => false,
+    };
+    if every_port && persistence.is_none() {
         warn(reader, draft.span, format!("Virtual server {server}: zero port only valid for persistent services - setting"));
         persistence = Some(360);
     }
@@ -146,18 +174,19 @@ fn service(reader: &mut Reader, draft: &Draft, server: &VirtualServer) -> Servic
         flags,
         persistence,
         granularity: draft.granularity,
-        engine: draft.engine.clone(),
+        // Without persistence there is nothing for it to do, and the original does not ask the kernel for it.
+        engine: draft.engine.clone().filter(|_| persistence.is_some()),
     }
 }
 
 /// The port that the kernel is to be given: only NAT has one of its own.
 fn port(server: &VirtualServer, port: u16, method: Forwarding) -> u16 {
     match (&server.address, method) {
-        (Address::Mark(_), _) => 0,
+        (Address::Mark(_), Forwarding::Direct | Forwarding::Tunnel(_)) => 0,
         (Address::Socket(_, service), Forwarding::Direct | Forwarding::Tunnel(_)) => *service,
         // Without a port of its own a NAT server gets the service's.
         (Address::Socket(_, service), Forwarding::Nat) if port == 0 => *service,
-        (Address::Socket(..) | Address::Group(..), _) => port,
+        (Address::Mark(_) | Address::Socket(..), Forwarding::Nat) | (Address::Group(..), _) => port,
     }
 }
 
@@ -193,7 +222,7 @@ fn real_server(reader: &mut Reader, draft: &Draft, server: &VirtualServer, real:
     let times = real.times.or(&draft.times);
     // Collected, each would have room for four: of twenty thousand servers that counts.
     let mut checkers = Vec::with_capacity(real.checkers.len());
-    checkers.extend(real.checkers.iter().filter_map(|checker| self::checker(reader, draft, &real, checker, &times).map(Arc::new)));
+    checkers.extend(real.checkers.iter().filter_map(|checker| checks::checker(reader, draft, &real, checker, &times).map(Arc::new)));
     Some(RealServer {
         weight: real.weight.or(draft.weight).unwrap_or(1),
         forwarding: method,
@@ -253,165 +282,10 @@ fn quorum(reader: &mut Reader, draft: &Draft, server: &mut VirtualServer) {
     }
 }
 
-fn checker(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft, outer: &Times) -> Option<Checker> {
-    let times = draft.times.or(outer);
-    let kind = kind(reader, server, real, draft)?;
-    let delay_loop = times.delay_loop.unwrap_or(Duration::from_secs(60));
-    let retry = match kind {
-        Kind::Dns(_) => 3,
-        Kind::Misc(_) => 0,
-        _ => 1,
-    };
-    let before_retry = match kind {
-        Kind::Http(_) => Duration::from_secs(3),
-        Kind::Dns(_) => delay_loop,
-        _ => Duration::from_secs(1),
-    };
-    let address = draft.connect_ip.unwrap_or(real.socket.ip());
-    let service = match server.head {
-        Head::Socket(socket) => socket.port(),
-        Head::Mark(_) | Head::Group(_) => 0,
-    };
-    let default_port = match kind {
-        Kind::Dns(_) if real.socket.port() == 0 && service == 0 => 53,
-        _ if real.socket.port() == 0 => service,
-        _ => real.socket.port(),
-    };
-    if matches!(address, IpAddr::V6(address) if address.is_unicast_link_local()) && draft.bind_if.is_none() {
-        let message = format!("Checker link local address {address} requires a bind_if");
-        reader.complain(Complaint::error(draft.span, message).help("the checker is left out".to_owned()));
-        return None;
-    }
-    let bind = draft.bind.filter(|bind| Family::of(bind) == Family::of(&address));
-    if let (Some(other), None) = (draft.bind, bind) {
-        let message = format!("bindto address {other} does not match address family of connect_ip - skipping");
-        warn(reader, draft.span, message);
-    }
-    let target = Target {
-        address,
-        port: draft.connect_port.unwrap_or(default_port),
-        bind,
-        bind_port: draft.bind_port,
-        bind_if: draft.bind_if.clone(),
-        fwmark: draft.fwmark,
-        connect_timeout: times.connect_timeout.unwrap_or(Duration::from_secs(5)),
-    };
-    let timing = Timing {
-        delay_loop,
-        retry: times.retry.unwrap_or(retry),
-        delay_before_retry: times.delay_before_retry.unwrap_or(before_retry),
-        warmup: times.warmup.unwrap_or(delay_loop),
-    };
-    let alpha = draft.alpha.or(real.alpha).unwrap_or(server.alpha);
-    Some(Checker { kind, target, timing, alpha, log_all_failures: draft.log_all.unwrap_or(reader.lvs.log_all) })
-}
-
-fn kind(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft) -> Option<Kind> {
-    Some(match draft.keyword.as_str() {
-        "TCP_CHECK" => Kind::Tcp,
-        "PING_CHECK" => Kind::Ping,
-        "HTTP_GET" | "SSL_GET" => return pages(reader, server, real, draft),
-        "SMTP_CHECK" => Kind::Smtp(smtp::Settings { helo: helo(reader, draft) }),
-        "DNS_CHECK" => Kind::Dns(dns::Settings { kind: draft.record, name: draft.name.clone() }),
-        "UDP_CHECK" => {
-            let reply = draft.reply.clone().map(|reply| udp::Reply {
-                min: draft.lengths.0.unwrap_or(0),
-                max: draft.lengths.1.unwrap_or(255),
-                ..reply
-            });
-            Kind::Udp(udp::Settings { payload: draft.payload.clone(), reply })
-        }
-        "FILE_CHECK" => return tracked(reader, draft),
-        "MISC_CHECK" => return script(reader, server, real, draft),
-        _ => return None,
-    })
-}
-
-fn script(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft) -> Option<Kind> {
-    let Some(mut command) = draft.script.clone() else {
-        let complaint = Complaint::error(draft.span, "MISC_CHECK: no misc_path specified - ignoring");
-        reader.complain(complaint.help("the checker is left out".to_owned()));
-        return None;
-    };
-    command.user = draft.user.clone();
-    let times = draft.times.or(&real.times.or(&server.times));
-    let timeout = draft.timeout.or(times.delay_loop).unwrap_or(Duration::from_secs(60));
-    Some(Kind::Misc(misc::Settings { command, timeout, dynamic: draft.dynamic }))
-}
-
-fn tracked(reader: &mut Reader, draft: &checker::Draft) -> Option<Kind> {
-    let found = draft.file.as_ref().and_then(|name| reader.watched.file_weight(name).map(|weight| (name.clone(), weight)));
-    let Some((name, block)) = found else {
-        let message = match &draft.file {
-            Some(name) => format!("FILE_CHECK: track_file {name} not found - ignoring"),
-            None => "FILE_CHECK: no track_file specified - ignoring".to_owned(),
-        };
-        reader.complain(Complaint::error(draft.span, message).help("the checker is left out".to_owned()));
-        return None;
-    };
-    let (weight, reverse) = draft.file_weight.unwrap_or(block);
-    Some(Kind::File(file::Settings { name, weight, reverse }))
-}
-
 /// What nobody says here, `smtp_alert_checker` and `smtp_alert` of global_defs say.
 fn mails(reader: &Reader, here: Option<bool>, usual: bool) -> bool {
     let told = &reader.defaults.told;
     here.or(told.mail_checker).or(told.mail).unwrap_or(usual)
-}
-
-fn helo(reader: &Reader, draft: &checker::Draft) -> String {
-    let default = || "smtpchecker.keepalived.org".to_owned();
-    draft.helo.clone().or_else(|| reader.global.mail.helo.clone()).unwrap_or_else(default)
-}
-
-fn pages(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft) -> Option<Kind> {
-    if draft.urls.is_empty() {
-        let complaint = Complaint::error(draft.span, "HTTP/SSL_GET checker has no urls specified - ignoring");
-        reader.complain(complaint.help("the checker is left out".to_owned()));
-        return None;
-    }
-    let host = draft.virtualhost.as_ref().or(real.virtualhost.as_ref()).or(server.virtualhost.as_ref());
-    let tls = draft.keyword == "SSL_GET";
-    let mut urls = Vec::with_capacity(draft.urls.len());
-    for url in &draft.urls {
-        let defaults = http::Url::default();
-        urls.push(http::Url {
-            path: url.path.clone().unwrap_or(defaults.path),
-            digest: url.digest,
-            status: if url.status.is_empty() { defaults.status } else { url.status.clone() },
-            virtualhost: url.virtualhost.as_ref().or(host).cloned(),
-            regex: expression(reader, draft, url)?,
-            tls_compliant: tls && url.tls_compliant.unwrap_or(draft.tls_compliant),
-        });
-    }
-    Some(Kind::Http(http::Settings {
-        tls,
-        urls,
-        protocol: draft.protocol,
-        sni: draft.sni,
-        sni_name: draft.sni_name.clone(),
-        fast_recovery: draft.fast_recovery,
-    }))
-}
-
-/// `regex` and its companions; without a `regex` they mean nothing. Outside `None` the whole checker is left out.
-fn expression(reader: &mut Reader, draft: &checker::Draft, url: &checker::Url) -> Option<Option<Regex>> {
-    let Some(mut regex) = url.regex.clone() else { return Some(None) };
-    if regex.pattern.is_empty() {
-        warn(reader, draft.span, "regex parameters specified without regex".to_owned());
-        return Some(None);
-    }
-    if let Some(max) = regex.max.filter(|max| regex.min > *max) {
-        warn(reader, draft.span, format!("regex min offset {} > regex_max_offset {max} - ignoring", regex.min));
-        regex.max = None;
-    }
-    if let Err(error) = regex.compile() {
-        let path = url.path.as_deref().unwrap_or_default();
-        let complaint = Complaint::error(draft.span, format!("regex of url {path}: {error}"));
-        reader.complain(complaint.help("the checker is left out".to_owned()));
-        return None;
-    }
-    Some(Some(regex))
 }
 
 #[cfg(test)]

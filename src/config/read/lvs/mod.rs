@@ -2,6 +2,8 @@
 
 pub(crate) mod checker;
 pub(crate) mod finish;
+pub(crate) mod group;
+pub(crate) mod method;
 pub(crate) mod server;
 pub(crate) mod times;
 
@@ -31,6 +33,7 @@ pub(crate) struct Drafts {
     pub(super) url: Option<checker::Url>,
     pub(super) flush: bool,
     pub(super) flush_on_stop: FlushOnStop,
+    pub(super) init_notifies: bool,
     pub(super) log_all: bool,
     pub(super) timeouts: Option<Timeouts>,
     pub(super) sync: Option<(SyncDaemon, Option<String>)>,
@@ -92,6 +95,12 @@ pub(crate) fn flush_on_stop(reader: &mut Reader, line: &Line<'_>) {
 pub(crate) fn log_all(reader: &mut Reader, line: &Line<'_>) {
     if let Some(value) = number::switch(reader, line, LEFT_OUT) {
         reader.lvs.log_all = value;
+    }
+}
+
+pub(crate) fn init_notifies(reader: &mut Reader, line: &Line<'_>) {
+    if let Some(value) = number::switch(reader, line, LEFT_OUT) {
+        reader.lvs.init_notifies = value;
     }
 }
 

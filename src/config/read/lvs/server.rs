@@ -1,4 +1,4 @@
-//! `virtual_server`, `virtual_server_group` and `real_server`.
+//! `virtual_server` and `real_server`.
 
 use super::super::{Line, Reader};
 use super::checker;
@@ -6,11 +6,11 @@ use super::times::Times;
 use super::{LEFT_OUT, bad, socket};
 use crate::config::number;
 use crate::config::read::notify::{script, twice};
-use crate::lvs::settings::{Checksum, Forwarding, GroupEntry, Protocol, Tunnel, flag as bits};
+use crate::lvs::settings::{Forwarding, Protocol, flag as bits};
 use crate::syntax::command::Inline;
 use crate::syntax::{Complaint, Span};
-use crate::types::{Command, Family, IpPrefix};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use crate::types::{Command, Family};
+use std::net::{Ipv4Addr, SocketAddr};
 
 /// What clients reach, as written.
 #[derive(Clone, Debug)]
@@ -116,88 +116,6 @@ fn head(reader: &mut Reader, line: &Line<'_>) -> Option<Head> {
     }
 }
 
-pub(crate) fn group(reader: &mut Reader, block: &Line<'_>) {
-    let Some(name) = block.arg(0).map(ToString::to_string) else { return };
-    let entries: Vec<_> = block.children.iter().filter_map(|line| group_entry(reader, line)).collect();
-    let v4 = entries.iter().any(|entry| matches!(entry, GroupEntry::Range { first: IpAddr::V4(_), .. }));
-    let v6 = entries.iter().any(|entry| matches!(entry, GroupEntry::Range { first: IpAddr::V6(_), .. }));
-    let mark = entries.iter().any(|entry| matches!(entry, GroupEntry::Mark(_, None)));
-    if entries.is_empty() || (v4 && v6 && mark) {
-        let why = if entries.is_empty() { "is empty" } else { "has IPv4, IPv6 and a fwmark without family" };
-        let complaint = Complaint::error(block.span(), format!("virtual_server_group {name} {why}"));
-        reader.complain(complaint.help("the group is left out".to_owned()));
-        return;
-    }
-    reader.lvs.groups.insert(name, entries);
-}
-
-fn group_entry(reader: &mut Reader, line: &Line<'_>) -> Option<GroupEntry> {
-    if &*line.word.text == "fwmark" {
-        let mark = number::int(reader, line, 0, 1..=i64::from(u32::MAX), LEFT_OUT).and_then(|mark| u32::try_from(mark).ok())?;
-        let family = match line.arg(1).map(|word| &*word.text) {
-            Some("inet") => Some(Family::V4),
-            Some("inet6") => Some(Family::V6),
-            _ => None,
-        };
-        return Some(GroupEntry::Mark(mark, family));
-    }
-    let port = match line.arg(0) {
-        None => 0,
-        Some(_) => number::int(reader, line, 0, 0..=65535, LEFT_OUT).and_then(|port| u16::try_from(port).ok())?,
-    };
-    let Some((first, last)) = range(&line.word) else {
-        let message = format!("virtual_server_group: invalid address or range {}", &*line.word);
-        bad(reader, line.word.span, message, "ADDRESS, ADDRESS/LENGTH, FIRST-LAST");
-        return None;
-    };
-    let size = crate::lvs::table::range(first, last).count() as u128;
-    if size >= crate::lvs::table::RANGE_MAX {
-        let message = format!("virtual_server_group: {} holds too many addresses", &*line.word);
-        bad(reader, line.word.span, message, "fewer than 65536 addresses a line");
-        return None;
-    }
-    Some(GroupEntry::Range { first, last, port })
-}
-
-/// `A`, `A/LEN`, `A-B` with whole addresses, `A.B.C.D-E` with the last part alone.
-fn range(text: &str) -> Option<(IpAddr, IpAddr)> {
-    if let Some((address, length)) = text.split_once('/') {
-        let prefix = IpPrefix::new(address.parse().ok()?, length.parse().ok()?)?;
-        return network(prefix);
-    }
-    let Some((first, last)) = text.split_once('-') else {
-        let address = text.parse().ok()?;
-        return Some((address, address));
-    };
-    let first: IpAddr = first.parse().ok()?;
-    let last = last.parse().ok().or_else(|| match first {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            Some(Ipv4Addr::new(a, b, c, last.parse().ok()?).into())
-        }
-        IpAddr::V6(address) => {
-            let low = u128::from(u16::from_str_radix(last, 16).ok()?);
-            Some(Ipv6Addr::from_bits(address.to_bits() & !0xffff | low).into())
-        }
-    })?;
-    (Family::of(&first) == Family::of(&last) && first <= last).then_some((first, last))
-}
-
-/// First and last address of a network without host bits.
-fn network(prefix: IpPrefix) -> Option<(IpAddr, IpAddr)> {
-    let host = u32::from(prefix.family().host_bits() - prefix.length());
-    match prefix.address() {
-        IpAddr::V4(address) => {
-            let hosts = if host == 32 { u32::MAX } else { (1 << host) - 1 };
-            (address.to_bits() & hosts == 0).then(|| (address.into(), Ipv4Addr::from_bits(address.to_bits() | hosts).into()))
-        }
-        IpAddr::V6(address) => {
-            let hosts = if host == 128 { u128::MAX } else { (1 << host) - 1 };
-            (address.to_bits() & hosts == 0).then(|| (address.into(), Ipv6Addr::from_bits(address.to_bits() | hosts).into()))
-        }
-    }
-}
-
 pub(crate) fn real_server(reader: &mut Reader, line: &Line<'_>) {
     let Some(socket) = socket(reader, line, 0) else { return };
     reader.lvs.real = Some(Real {
@@ -225,7 +143,7 @@ pub(crate) fn real_server(reader: &mut Reader, line: &Line<'_>) {
     }
 }
 
-fn draft(reader: &mut Reader, change: impl FnOnce(&mut Draft)) {
+pub(super) fn draft(reader: &mut Reader, change: impl FnOnce(&mut Draft)) {
     if let Some(draft) = &mut reader.lvs.server {
         change(draft);
     }
@@ -273,62 +191,25 @@ pub(crate) fn flag(reader: &mut Reader, line: &Line<'_>) {
         _ => 0,
     };
     if let Some((scheduler, _)) = line.word.split_once("-fallback").or_else(|| line.word.split_once("-port"))
-        && !matches!(reader.lvs.server.as_ref().and_then(|draft| draft.scheduler.as_deref()), Some("sh" | "mh"))
+        && reader.lvs.server.as_ref().and_then(|draft| draft.scheduler.as_deref()) != Some(scheduler)
     {
         let message = format!("{} only applies to {scheduler} scheduler - ignoring", &*line.word);
-        return bad(reader, line.word.span, message, "it after lvs_sched sh or mh");
+        return bad(reader, line.word.span, message, "it after the lvs_sched of its name");
     }
     draft(reader, |draft| draft.flags |= bit);
 }
 
-/// `NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]`.
-fn forwarding(reader: &mut Reader, line: &Line<'_>) -> Option<Forwarding> {
-    let word = line.arg(0)?;
-    let rest: Vec<&str> = line.args.iter().skip(1).map(|word| &*word.text).collect();
-    let checksum = match rest.last() {
-        Some(&"csum") => Checksum::Whole,
-        Some(&"remcsum") => Checksum::Remote,
-        _ => Checksum::None,
-    };
-    let after = |name: &str| rest.iter().position(|word| *word == name).and_then(|at| rest.get(at + 1)).copied();
-    let known = |word: &&str| matches!(*word, "type" | "ipip" | "gue" | "gre" | "port" | "nocsum" | "csum" | "remcsum");
-    let rest_known = rest.iter().all(|word| known(word) || after("port") == Some(*word));
-    let made = match (word.to_ascii_uppercase().as_str(), after("type")) {
-        ("NAT", None) => Some(Forwarding::Nat),
-        ("DR", None) => Some(Forwarding::Direct),
-        ("TUN", None | Some("ipip")) if checksum == Checksum::None => Some(Forwarding::Tunnel(Tunnel::Ipip)),
-        ("TUN", Some("gre")) if checksum != Checksum::Remote => Some(Forwarding::Tunnel(Tunnel::Gre(checksum))),
-        ("TUN", Some("gue")) => {
-            let port = after("port").and_then(|port| port.parse().ok()).filter(|port| *port != 0);
-            port.map(|port| Forwarding::Tunnel(Tunnel::Gue(port, checksum)))
-        }
-        _ => None,
-    };
-    let made = made.filter(|_| rest_known);
-    if made.is_none() {
-        let text = line.args.iter().map(|word| &*word.text).collect::<Vec<_>>().join(" ");
-        bad(
-            reader,
-            line.span(),
-            format!("{}: invalid method '{text}'", &*line.word),
-            "NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]",
-        );
-    }
-    made
-}
-
-pub(crate) fn method(reader: &mut Reader, line: &Line<'_>) {
-    let Some(method) = forwarding(reader, line) else { return };
-    match (&mut reader.lvs.real, &mut reader.lvs.server) {
-        (Some(real), _) => real.method = Some(method),
-        (None, Some(server)) => server.method = Some(method),
-        (None, None) => {}
-    }
-}
+/// Longest name of a persistence engine in the kernel (linux/ip_vs.h, IP_VS_PENAME_MAXLEN).
+const ENGINE_MAX: usize = 15;
 
 pub(crate) fn persistence_engine(reader: &mut Reader, line: &Line<'_>) {
-    let engine = line.arg(0).map(ToString::to_string).filter(|name| name.len() < 16);
-    draft(reader, |draft| draft.engine = engine);
+    let Some(word) = line.arg(0) else { return };
+    if word.len() > ENGINE_MAX {
+        let message = format!("persistence_engine: name too long, truncating - {}", &**word);
+        reader.complain(Complaint::warning(word.span, message).expected("up to 15 bytes"));
+    }
+    let engine = String::from_utf8_lossy(word.as_bytes().get(..ENGINE_MAX).unwrap_or(word.as_bytes())).into_owned();
+    draft(reader, |draft| draft.engine = Some(engine));
 }
 
 pub(crate) fn persistence_timeout(reader: &mut Reader, line: &Line<'_>) {
@@ -347,10 +228,15 @@ pub(crate) fn persistence_timeout(reader: &mut Reader, line: &Line<'_>) {
 
 pub(crate) fn persistence_granularity(reader: &mut Reader, line: &Line<'_>) {
     let Some(word) = line.arg(0) else { return };
+    let six = reader.lvs.server.as_ref().is_some_and(|draft| match (draft.family, &draft.head) {
+        (Some(family), _) => family == Family::V6,
+        (None, Head::Socket(socket)) => socket.is_ipv6(),
+        (None, Head::Mark(_) | Head::Group(_)) => false,
+    });
     let length = match word.parse::<Ipv4Addr>() {
-        Ok(mask) if mask.to_bits().leading_ones() == mask.to_bits().count_ones() => u8::try_from(mask.to_bits().count_ones()).ok(),
+        Ok(mask) if !six && mask.to_bits().leading_ones() == mask.to_bits().count_ones() => u8::try_from(mask.to_bits().count_ones()).ok(),
         Ok(_) => None,
-        Err(_) => word.parse::<u8>().ok().filter(|length| (1..=128).contains(length)),
+        Err(_) => word.parse::<u8>().ok().filter(|length| (u8::from(six)..=128).contains(length)),
     };
     if length.is_none() {
         return bad(reader, word.span, format!("Invalid persistence_granularity specified - {}", &**word), "a netmask or a prefix length");
@@ -435,7 +321,7 @@ pub(crate) fn omega(reader: &mut Reader, _: &Line<'_>) {
 }
 
 pub(crate) fn quorum(reader: &mut Reader, line: &Line<'_>) {
-    let value = number::int(reader, line, 0, 1..=i64::from(i32::MAX), "1 is used").and_then(|value| u32::try_from(value).ok());
+    let value = number::unsigned(reader, line, 1, "1 is used");
     draft(reader, |draft| draft.quorum = value.unwrap_or(1));
 }
 
@@ -477,9 +363,4 @@ pub(crate) fn sorry_inhibit(reader: &mut Reader, line: &Line<'_>) {
         return;
     }
     draft(reader, |draft| draft.sorry_inhibit = true);
-}
-
-pub(crate) fn sorry_method(reader: &mut Reader, line: &Line<'_>) {
-    let method = forwarding(reader, line);
-    draft(reader, |draft| draft.sorry_method = method);
 }

@@ -1,11 +1,12 @@
 //! From what is there to what should be, in as few orders to the kernel as it takes.
 
-use super::{ServiceKey, State, Table};
+use super::{DestinationKey, ServiceKey, State, Table};
 use crate::ipvs::Socket;
 use crate::lvs::plan::{Change, apply, plan_service};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Changes between two breaths: other actors must get their turn.
 const SLICE: usize = 512;
@@ -22,7 +23,7 @@ impl State {
     /// The whole table is to be this.
     pub(super) async fn replace(&mut self, desired: Table) {
         let keys: Vec<ServiceKey> = desired.keys().copied().collect();
-        self.hopeless.clear();
+        self.refused.forget(|_| true);
         self.take_in(&keys);
         self.desired = desired;
         self.converge(self.all()).await;
@@ -75,32 +76,58 @@ impl State {
         }
     }
 
-    fn order(&self, key: &ServiceKey, orders: &mut Orders) {
+    fn order(&mut self, key: &ServiceKey, orders: &mut Orders) {
         let first = orders.changes.len();
-        match (self.desired.get(key), self.actual.get(key)) {
-            (Some(desired), actual) => plan_service(key, desired, actual.map(Arc::as_ref), &mut orders.changes),
-            (None, Some(_)) => orders.changes.push(Change::RemoveService(*key)),
-            (None, None) => {}
-        }
-        let planned = orders.changes.len();
-        if !self.hopeless.is_empty() {
-            let mut at = 0;
-            orders.changes.retain(|change| {
-                at += 1;
-                at <= first || !self.is_hopeless(change)
-            });
+        let mut all = self.plan(key, &mut orders.changes);
+        let removal = |change: &Change| matches!(change, Change::RemoveDestination(..));
+        if orders.changes.iter().skip(first).any(removal) {
+            let planned = orders.changes.split_off(first);
+            let instead = self.leaving.instead(Instant::now(), planned.clone(), &self.actual, &self.dead);
+            all &= instead == planned;
+            orders.changes.extend(instead);
         }
         let last = orders.changes.len();
         if last > first {
-            orders.services.push((*key, first..last, last == planned));
+            orders.services.push((*key, first..last, all));
         }
+    }
+
+    /// What a service needs, less what the kernel will not have; whether that is all.
+    fn plan(&self, key: &ServiceKey, changes: &mut Vec<Change>) -> bool {
+        let first = changes.len();
+        match (self.desired.get(key), self.actual.get(key)) {
+            (Some(desired), actual) => plan_service(key, desired, actual.map(Arc::as_ref), changes),
+            (None, Some(_)) => changes.push(Change::RemoveService(*key)),
+            (None, None) => {}
+        }
+        let planned = changes.len();
+        if !self.refused.is_empty() {
+            let mut at = 0;
+            changes.retain(|change| {
+                at += 1;
+                at <= first || !self.refused.holds(change)
+            });
+        }
+        changes.len() == planned
     }
 
     /// What differs from what should be, for somebody who tells of it.
     pub(super) fn differences(&self, key: &ServiceKey) -> Vec<Change> {
-        let mut orders = Orders::default();
-        self.order(key, &mut orders);
-        orders.changes
+        let mut changes = Vec::new();
+        self.plan(key, &mut changes);
+        changes.retain(|change| !self.leaving.holds(change));
+        changes
+    }
+
+    /// Takes those out whose last connections are over.
+    pub(super) fn leave(&mut self) {
+        for service in self.leaving.services() {
+            let Some(connections) = self.attempt(|socket| socket.connections(&service)) else { return };
+            let wanted = |key: &DestinationKey| self.desired.get(&service).is_some_and(|entry| entry.destinations.contains_key(key));
+            let changes = self.leaving.go(Instant::now(), service, &connections, wanted);
+            let services = vec![(service, 0..changes.len(), false)];
+            self.carry_out(&mut Orders { changes, services });
+        }
     }
 
     /// Gives the orders; whether the way to the kernel is still there.
@@ -142,36 +169,15 @@ impl State {
         }
     }
 
-    /// The kernel would not, and whether that means that nothing changed: either our picture of it is old, which the next look mends,
-    /// or the order makes no sense.
+    /// The kernel would not; whether that means that nothing changed.
     fn refused(&mut self, change: &Change, errno: i32) -> bool {
-        let text = crate::ipvs::explain(errno);
-        match change {
-            // Somebody was quicker.
-            Change::RemoveService(_) if errno == libc::ESRCH => return false,
-            Change::AddService(key, _) | Change::EditService(key, _) | Change::RemoveService(key) => {
-                tracing::error!("IPVS error: {text} ({key})");
-            }
-            Change::AddDestination(key, (address, port), _)
-            | Change::EditDestination(key, (address, port), _)
-            | Change::RemoveDestination(key, (address, port)) => {
-                tracing::error!("IPVS error: {text} ({key} -> {address}:{port})");
-                if let (Change::AddDestination(_, place, what), libc::EINVAL) = (change, errno) {
-                    self.hopeless.insert((*key, *place), *what);
-                }
-            }
+        // Somebody was quicker.
+        if matches!(change, Change::RemoveService(_)) && errno == libc::ESRCH {
+            return false;
+        }
+        if let Some(told) = self.refused.note(change, errno) {
+            tracing::error!("{told}");
         }
         true
-    }
-
-    fn is_hopeless(&self, change: &Change) -> bool {
-        match change {
-            Change::AddDestination(key, place, what) => self.hopeless.get(&(*key, *place)) == Some(what),
-            Change::AddService(..)
-            | Change::EditService(..)
-            | Change::RemoveService(_)
-            | Change::EditDestination(..)
-            | Change::RemoveDestination(..) => false,
-        }
     }
 }
