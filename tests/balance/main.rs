@@ -10,6 +10,7 @@ mod changes;
 mod checkers;
 mod health;
 mod house;
+mod rhythm;
 mod seeds;
 
 use common::*;

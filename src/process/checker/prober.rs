@@ -51,7 +51,7 @@ pub(super) enum Msg {
     Trust(Option<Arc<Trust>>, u32),
     /// Some deadline has come.
     Tick,
-    /// Checks ended.
+    /// Checks ended; without any, nobody carries those under way any more.
     Ended(Vec<(Ticket, Outcome)>),
     /// The script of a check ended.
     ScriptEnded { checker: CheckerId, outcome: ScriptOutcome },
@@ -136,6 +136,7 @@ impl Actor for Prober {
                 state.disarm();
                 state.begin_due(&myself);
             }
+            Msg::Ended(ended) if ended.is_empty() => return Err("the checks under way are lost".into()),
             Msg::Ended(ended) => ended.iter().for_each(|(ticket, outcome)| state.all_ended(*ticket, outcome)),
             Msg::ScriptEnded { checker, outcome } => state.script_ended(&checker, &outcome),
         }
