@@ -1,7 +1,7 @@
-//! The balancer: thousands of real servers put into the kernel's table, checked, and one of them changed by a reload.
+//! The balancer: thousands of real servers put into the kernel's table, one of them changed by a reload, all taken out, and checked.
 //!
 //! In User-Mode Linux system calls and page faults cost far more than on a machine: there a figure is worth what it is beside the other
-//! column, and whoever touches more memory (ours, which reads a whole configuration before it compares) looks worse than it is.
+//! column.
 
 use super::contest::{CONFIGURATION, Contender, Contest, PATIENCE, Problem, ms, pids, start};
 use super::figures::Table;
@@ -26,6 +26,8 @@ const WIDTH: usize = 10;
 const PORT: u16 = 8080;
 /// Most real servers that a reload is measured with: the original's takes quadratic time.
 const RELOADED: usize = 10_000;
+/// How long a daemon without work is watched.
+const IDLE: Duration = Duration::from_secs(10);
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(400);
 
@@ -99,6 +101,11 @@ fn weight_of_last(host: &Host, servers: usize) -> Option<i64> {
     host.run(move || Socket::open().ok()?.destinations(&key).ok()?.get(&place).map(|found| found.weight)).ok()?
 }
 
+/// How many services the kernel's table has.
+fn services(host: &Host) -> usize {
+    host.run(|| Socket::open().and_then(|mut socket| socket.table())).map_or(0, |table| table.map_or(0, |table| table.len()))
+}
+
 fn wait_weight(host: &Host, servers: usize, weight: Option<i64>, pause: Duration) -> Result<Instant, Problem> {
     let end = now() + LIMIT;
     while weight_of_last(host, servers) != weight {
@@ -115,32 +122,44 @@ fn large(contender: &Contender, servers: usize) -> Result<Vec<(&'static str, f64
     let lab = contender.lab(&["ka1"])?;
     let host = lab.host("ka1");
     let began = now();
-    let daemon = start(host, &text(servers, 1, "", 60))?;
+    let mut daemon = start(host, &text(servers, 1, "", 60))?;
     let installed = wait_weight(host, servers, Some(1), Duration::from_millis(20))?;
     thread::sleep(Duration::from_secs(4));
     let all = pids(&daemon);
     let (used, held) = (cpu(&all), memory(&all));
+    thread::sleep(IDLE);
     let mut figures = vec![
         ("start until the last is in the table, ms", ms(installed.since(began))),
         ("CPU of the start, ms", ms(used)),
         ("private memory, KB", held.private),
         ("private and written memory, KB", held.written),
+        ("CPU of 10 s without work, ms", ms(cpu(&all) - used)),
     ];
-    if servers > RELOADED {
-        return Ok(figures);
+    if servers <= RELOADED {
+        figures.extend(reloaded(&daemon, host, servers)?);
     }
+    let asked = now();
+    daemon.signal(Signal::SIGTERM)?;
+    daemon.wait(LIMIT)?;
+    figures.push(("stop, ms", ms(now().since(asked))));
+    figures.push(("services that the stop left in the table", services(host) as f64));
+    Ok(figures)
+}
+
+/// One weight of thousands.
+fn reloaded(daemon: &Daemon, host: &Host, servers: usize) -> Result<Vec<(&'static str, f64)>, Problem> {
+    let all = pids(daemon);
     host.write(CONFIGURATION, text(servers, 7, "", 60))?;
     let before = cpu(&all);
     let asked = now();
     daemon.signal(Signal::SIGHUP)?;
     let reloaded = wait_weight(host, servers, Some(7), Duration::from_millis(2))?;
     thread::sleep(Duration::from_secs(3));
-    figures.extend([
+    Ok(vec![
         ("reload of one weight until the kernel has it, ms", ms(reloaded.since(asked))),
         ("CPU of the reload, ms", ms(cpu(&all) - before)),
         ("private and written memory after it, KB", memory(&all).written),
-    ]);
-    Ok(figures)
+    ])
 }
 
 /// Answers every connection, and counts them.

@@ -61,6 +61,7 @@ struct Draft {
     flags: u32,
     nodad: bool,
     no_track: bool,
+    track_group: Option<String>,
 }
 
 /// Reads a line; `None`, with a complaint, when the address cannot be used.
@@ -119,6 +120,7 @@ fn head(reader: &mut Reader, word: &Word<'_>) -> Option<Draft> {
         flags: 0,
         nodad: true,
         no_track: false,
+        track_group: None,
     })
 }
 
@@ -146,7 +148,10 @@ fn option(reader: &mut Reader, draft: &mut Draft, address: &Word<'_>, name: &Wor
             reader.uses_interface(value, |_| format!("ip address {address}"));
             draft.device = Some(value.to_string());
         }
-        "track_group" => reader.complain(Complaint::remark(name.span, "'track_group' is known, but not acted on yet")),
+        "track_group" => {
+            reader.group_uses.push((value.to_string(), value.span));
+            draft.track_group = Some(value.to_string());
+        }
         "label" if v6 => {
             let message = format!("Cannot specify label for IPv6 addresses ({}) - ignoring label", &**address);
             reader.complain(Complaint::error(name.span.to(value.span), message));
@@ -270,6 +275,7 @@ fn finish(reader: &mut Reader, draft: Draft, line: &Line<'_>) -> Option<VirtualA
         preferred_lifetime,
         flags,
         no_track: draft.no_track,
+        track_group: draft.track_group,
     })
 }
 

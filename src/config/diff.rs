@@ -47,9 +47,11 @@ pub fn keep_what_needs_a_restart(old: &Config, new: &mut Config) -> Vec<&'static
         }
     };
     keep("net_namespace", old.net_namespace == new.net_namespace);
+    keep("net_namespace_ipvs", old.net_namespace_ipvs == new.net_namespace_ipvs);
     keep("instance", old.instance == new.instance);
     keep("use_pid_dir", old.use_pid_dir == new.use_pid_dir);
     new.net_namespace.clone_from(&old.net_namespace);
+    new.net_namespace_ipvs.clone_from(&old.net_namespace_ipvs);
     new.instance.clone_from(&old.instance);
     new.use_pid_dir = old.use_pid_dir;
     kept

@@ -2,6 +2,7 @@
 
 use super::keywords::ROOT;
 use super::model::Config;
+use super::paths::Tables;
 use super::read::{InterfaceUse, Reader, finish};
 use crate::syntax::gather::gather;
 use crate::syntax::parse::{parse, parse_each};
@@ -97,7 +98,7 @@ pub(super) fn load_in_parts<T>(
     let mut complaints = Complaints::default();
     match preprocess(files, main, &preprocessing(options), &mut complaints) {
         Ok(text) => {
-            let mut reader = Reader::default();
+            let mut reader = reader(files);
             parse_each(&text, ROOT, &mut complaints, |item| reader.keyword(&item));
             let config = finish::config(&mut reader);
             let tree = Tree { items: Vec::new() };
@@ -116,7 +117,7 @@ pub(super) fn load_and<T>(
     look: impl FnOnce(&Written<'_, '_>, &Config, &mut Complaints) -> T,
 ) -> (Loaded, Option<T>) {
     let mut complaints = Complaints::default();
-    let mut reader = Reader::default();
+    let mut reader = reader(files);
     if is_toml(main) {
         return match gather(files, main, options.all_includes, &mut complaints) {
             Ok(gathered) => {
@@ -139,6 +140,11 @@ pub(super) fn load_and<T>(
         }
         Err(error) => (unreadable(main, &error), None),
     }
+}
+
+/// One that has read nothing yet.
+fn reader(files: &dyn Files) -> Reader {
+    Reader::knowing(Tables::read(|name| files.table(name)))
 }
 
 fn preprocessing(options: &LoadOptions) -> PreprocessOptions {

@@ -10,6 +10,7 @@ pub mod load;
 pub mod manual;
 pub mod model;
 mod number;
+mod paths;
 pub mod plan;
 #[cfg(test)]
 mod properties;

@@ -2,7 +2,9 @@
 
 use crate::lvs::settings::Balancer;
 use crate::types::{Command, Firewall, ScriptUser, Version};
-use crate::vrrp::settings::{Announce, GroupSettings, Settings, VirtualAddress};
+use crate::vrrp::route::Route;
+use crate::vrrp::rule::Rule;
+use crate::vrrp::settings::{Announce, GroupSettings, RxBuffer, Settings, TrackGroup, VirtualAddress};
 use crate::vrrp::trackers::file::FileCheck;
 use crate::vrrp::trackers::link::LinkSettings;
 use crate::vrrp::trackers::process::ProcessCheck;
@@ -63,16 +65,44 @@ pub struct VrrpGlobal {
     pub dynamic_interfaces: bool,
     /// `disable_local_igmp`.
     pub disable_local_igmp: bool,
-    /// `vrrp_rx_bufs_policy`/`kernel_rx_buf_size` default, bytes.
-    pub rx_buffer: Option<u32>,
+    /// `vrrp_rx_bufs_policy`: what `kernel_rx_buf_size` is by default; the multiplier is still 1.
+    pub rx_buffer: Option<RxBuffer>,
+    /// `vrrp_rx_bufs_multiplier` (3).
+    #[serde(default)]
+    pub rx_multiplier: Option<u32>,
     /// `vrrp_netlink_monitor_rcv_bufs`, bytes.
     pub monitor_buffer: Option<u32>,
     /// `static_ipaddress`: on this host while the daemon runs, whoever is master; each with its `dev`.
     #[serde(default)]
     pub static_addresses: Vec<VirtualAddress>,
+    /// `static_routes`.
+    #[serde(default)]
+    pub static_routes: Vec<Route>,
+    /// `static_rules`.
+    #[serde(default)]
+    pub static_rules: Vec<Rule>,
+    /// `track_group` blocks that something names.
+    #[serde(default)]
+    pub track_groups: Vec<TrackGroup>,
     /// `interface_up_down_delays`, `linkbeat_*`.
     #[serde(default)]
     pub links: LinkSettings,
+}
+
+impl VrrpGlobal {
+    /// Whether there is something to keep on this host, whoever is master.
+    pub const fn keeps_something(&self) -> bool {
+        !self.static_addresses.is_empty() || !self.static_routes.is_empty() || !self.static_rules.is_empty()
+    }
+}
+
+/// `net_namespace_ipvs`: where the balancer's table is, when that is not where the daemon runs.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum IpvsNamespace {
+    /// The network namespace in which the daemon was started, before it joined another one.
+    Default,
+    /// One that `ip netns` made.
+    Named(String),
 }
 
 /// `global_defs` and the root keywords, defaults filled in.
@@ -84,6 +114,9 @@ pub struct Global {
     pub default_interface: String,
     /// `net_namespace`.
     pub net_namespace: Option<String>,
+    /// `net_namespace_ipvs`: nothing is where the daemon runs.
+    #[serde(default)]
+    pub net_namespace_ipvs: Option<IpvsNamespace>,
     /// `instance` (the daemon's name, not a VRRP instance's).
     pub instance: Option<String>,
     /// `use_pid_dir`.
@@ -171,6 +204,7 @@ impl Default for Global {
             router_id: None,
             default_interface: "eth0".to_owned(),
             net_namespace: None,
+            net_namespace_ipvs: None,
             instance: None,
             use_pid_dir: false,
             child_wait_time: Duration::from_secs(5),

@@ -1,6 +1,7 @@
 //! What can be said, by direction. The wrong message cannot be sent; unknown bytes are a decode error.
 
 use crate::config::model::{MailTls, VrrpChanges, VrrpConfig};
+use crate::lvs::changes::Changes;
 use crate::lvs::settings::Balancer;
 use crate::types::{ScriptOutcome, Secret};
 use crate::vrrp::event::Snapshot;
@@ -232,7 +233,7 @@ pub enum ToChecker {
         keep_table: bool,
     },
     /// Reload: it was validated, so it cannot be refused; what did not change goes on untouched.
-    Reload(Box<Balancer>),
+    Reload(Box<Changes>),
     /// A VRRP instance is master, or not any more: the sync daemon follows it.
     Master {
         /// Instance name.

@@ -3,4 +3,4 @@
 pub mod socket;
 pub mod wire;
 
-pub use socket::{IpvsError, Socket, explain};
+pub use socket::{IpvsError, Socket, Way, explain};

@@ -3,10 +3,11 @@
 use super::wire::{self, Info, Message, Messages, Mode, WireError};
 use crate::lvs::plan::Change;
 use crate::lvs::settings::{SyncDaemon, Timeouts};
-use crate::lvs::table::{Entry, Service, ServiceKey, Table};
+use crate::lvs::table::{Destination, DestinationKey, Entry, Service, ServiceKey, Table};
 use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_GENERIC};
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Number of the generic netlink controller.
@@ -56,9 +57,39 @@ pub fn explain(errno: i32) -> String {
     }
 }
 
+/// A way to the kernel, of the network namespace in which it was opened: whoever has dropped its powers since may still go it.
+#[derive(Clone)]
+pub struct Way(Arc<Netlink>);
+
+impl Way {
+    /// Opens one in the current network namespace.
+    pub fn open() -> Result<Self, IpvsError> {
+        let mut socket = Netlink::new(NETLINK_GENERIC)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        // An error would otherwise repeat the whole request.
+        socket.set_cap_ack(true)?;
+        Ok(Self(Arc::new(socket)))
+    }
+
+    /// What was said to somebody before is not for who comes now.
+    fn drain(&self, buffer: &mut Vec<u8>) -> io::Result<()> {
+        loop {
+            buffer.clear();
+            match self.0.recv(buffer, libc::MSG_DONTWAIT) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // The kernel had to throw answers away: there may be more behind it.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
 /// A connection to the kernel's balancer.
 pub struct Socket {
-    socket: Netlink,
+    way: Way,
     info: Info,
     family: u16,
     seq: u32,
@@ -66,14 +97,16 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Opens it in the current network namespace, and finds out whether there is a balancer and whether we may use it.
+    /// Opens it in the current network namespace.
     pub fn open() -> Result<Self, IpvsError> {
-        let mut socket = Netlink::new(NETLINK_GENERIC)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        // An error would otherwise repeat the whole request.
-        socket.set_cap_ack(true)?;
-        let mut socket = Self { socket, info: Info::default(), family: CONTROLLER, seq: 0, buffer: Vec::with_capacity(65_536) };
+        Self::over(Way::open()?)
+    }
+
+    /// Finds out whether there is a balancer and whether we may use it.
+    pub fn over(way: Way) -> Result<Self, IpvsError> {
+        let mut buffer = Vec::with_capacity(65_536);
+        way.drain(&mut buffer)?;
+        let mut socket = Self { way, info: Info::default(), family: CONTROLLER, seq: 0, buffer };
         let mut family = None;
         let asked = socket.ask(0, wire::resolve_family(), |attributes| {
             family = Some(wire::family_id(attributes)?);
@@ -124,26 +157,35 @@ impl Socket {
 
     /// The whole table.
     pub fn table(&mut self) -> Result<Table, IpvsError> {
-        let services = self.services()?;
-        services.into_iter().map(|(key, service)| Ok((key, Entry { service, destinations: self.destinations(&key)? }))).collect()
+        let mut services = Vec::new();
+        self.services(|key, service| services.push((key, service)))?;
+        let entry = |(key, service)| Ok((key, Arc::new(Entry { service, destinations: self.destinations(&key)? })));
+        services.into_iter().map(entry).collect()
     }
 
-    /// All services.
-    pub fn services(&mut self) -> Result<Vec<(ServiceKey, Service)>, IpvsError> {
-        let mut services = Vec::new();
+    /// All services, one by one.
+    pub fn services(&mut self, mut each: impl FnMut(ServiceKey, Service)) -> Result<(), IpvsError> {
         self.ask(DUMP, wire::dump_services(), |attributes| {
             // Somebody else's service of a kind that we do not know is not ours to read.
-            services.extend(wire::read_service(attributes));
+            if let Ok((key, service)) = wire::read_service(attributes) {
+                each(key, service);
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether the kernel shows a service when it is asked for it; an error when it says that there is none.
+    pub fn shows(&mut self, key: &ServiceKey) -> Result<bool, IpvsError> {
+        let mut shown = false;
+        self.ask(ACK, wire::get_service(key), |attributes| {
+            shown = wire::read_service(attributes).is_ok_and(|(found, _)| found == *key);
             Ok(())
         })?;
-        Ok(services)
+        Ok(shown)
     }
 
     /// The destinations of a service; none when it does not exist.
-    pub fn destinations(
-        &mut self,
-        key: &ServiceKey,
-    ) -> Result<BTreeMap<(std::net::IpAddr, u16), crate::lvs::table::Destination>, IpvsError> {
+    pub fn destinations(&mut self, key: &ServiceKey) -> Result<BTreeMap<DestinationKey, Destination>, IpvsError> {
         let mut destinations = BTreeMap::new();
         self.ask(DUMP, wire::dump_destinations(key), |attributes| {
             let (place, destination) = wire::read_destination(attributes, key.family())?;
@@ -218,7 +260,7 @@ impl Socket {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), IpvsError> {
-        self.socket.send(bytes, 0)?;
+        self.way.0.send(bytes, 0)?;
         Ok(())
     }
 
@@ -226,7 +268,7 @@ impl Socket {
     fn until_ended(&mut self, last: u32, mut each: impl FnMut(Message<'_>) -> Result<(), WireError>) -> Result<(), IpvsError> {
         loop {
             self.buffer.clear();
-            match self.socket.recv(&mut self.buffer, libc::MSG_DONTWAIT) {
+            match self.way.0.recv(&mut self.buffer, libc::MSG_DONTWAIT) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(IpvsError::Silent),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -4,7 +4,9 @@ mod read;
 mod write;
 
 pub use read::{Info, Message, Messages, family_id, read_destination, read_info, read_service};
-pub use write::{Mode, change, dump_destinations, dump_services, flush, get_info, resolve_family, set_timeouts, start_daemon, stop_daemon};
+pub use write::{
+    Mode, change, dump_destinations, dump_services, flush, get_info, get_service, resolve_family, set_timeouts, start_daemon, stop_daemon,
+};
 
 use thiserror::Error;
 

@@ -2,6 +2,7 @@
 
 use super::notice::Notice;
 use super::settings::{RealServer, VirtualServer};
+use crate::check::Kind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -17,23 +18,54 @@ pub struct Health {
     started: bool,
 }
 
-/// Health of one real server.
+/// Health of one real server; of most, and there may be tens of thousands, there is nothing to say.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-struct Server {
-    /// Checkers that fail now, by their place in the block.
+struct Server(Option<Box<Said>>);
+
+/// What checkers say of a server.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Said {
+    /// Those that fail now, by their place in the block.
     failing: BTreeSet<usize>,
-    /// What checkers add to the configured weight, by their place.
+    /// What they add to the configured weight, by their place.
     deltas: Vec<(usize, i64)>,
 }
 
 impl Server {
     fn is_up(&self) -> bool {
-        self.failing.is_empty()
+        self.failing().next().is_none()
+    }
+
+    fn failing(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().flat_map(|said| &said.failing).copied()
+    }
+
+    fn is_failing(&self, checker: usize) -> bool {
+        self.0.as_ref().is_some_and(|said| said.failing.contains(&checker))
     }
 
     fn weight(&self, settings: &RealServer) -> i64 {
-        let sum: i64 = self.deltas.iter().map(|(_, delta)| *delta).sum();
+        let sum: i64 = self.0.iter().flat_map(|said| &said.deltas).map(|(_, delta)| *delta).sum();
         (i64::from(settings.weight) + sum).clamp(0, WEIGHT_MAX)
+    }
+
+    fn set(&mut self, checker: usize, fails: bool) {
+        self.change(|said| _ = if fails { said.failing.insert(checker) } else { said.failing.remove(&checker) });
+    }
+
+    fn add(&mut self, checker: usize, delta: i64) {
+        self.change(|said| {
+            said.deltas.retain(|(at, _)| *at != checker);
+            if delta != 0 {
+                said.deltas.push((checker, delta));
+            }
+        });
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Said)) {
+        let mut said = self.0.take().unwrap_or_default();
+        change(&mut said);
+        self.0 = Some(said).filter(|said| !said.failing.is_empty() || !said.deltas.is_empty());
     }
 }
 
@@ -52,9 +84,11 @@ impl Health {
         let servers = settings
             .real_servers
             .iter()
-            .map(|server| Server {
-                failing: server.checkers.iter().enumerate().filter(|(_, checker)| checker.alpha).map(|(at, _)| at).collect(),
-                deltas: Vec::new(),
+            .map(|server| {
+                let mut health = Server::default();
+                let down = server.checkers.iter().enumerate().filter(|(_, checker)| checker.alpha);
+                down.for_each(|(at, _)| health.set(at, true));
+                health
             })
             .collect();
         Self { settings, servers, quorum: false, started: false }
@@ -82,12 +116,18 @@ impl Health {
 
     /// Number of its checkers that fail.
     pub fn failing(&self, server: usize) -> usize {
-        self.servers.get(server).map_or(0, |server| server.failing.len())
+        self.servers.get(server).map_or(0, |server| server.failing().count())
     }
 
     /// Whether this checker of it fails.
     pub fn is_failing(&self, server: usize, checker: usize) -> bool {
-        self.servers.get(server).is_some_and(|server| server.failing.contains(&checker))
+        self.servers.get(server).is_some_and(|server| server.is_failing(checker))
+    }
+
+    /// What this checker of it adds to its weight.
+    pub fn delta(&self, server: usize, checker: usize) -> i64 {
+        let deltas = self.servers.get(server).and_then(|server| server.0.as_ref()).map_or(&[][..], |said| said.deltas.as_slice());
+        deltas.iter().find(|(at, _)| *at == checker).map_or(0, |(_, delta)| *delta)
     }
 
     /// Sum of the weights of live servers.
@@ -114,11 +154,7 @@ impl Health {
         let mut notices = Vec::new();
         let Some(state) = self.servers.get_mut(server) else { return notices };
         let before = state.is_up();
-        if up {
-            state.failing.remove(&checker);
-        } else {
-            state.failing.insert(checker);
-        }
+        state.set(checker, !up);
         let after = state.is_up();
         if before != after && self.started {
             notices.extend(self.server_notice(server, after));
@@ -132,10 +168,7 @@ impl Health {
         let mut notices = Vec::new();
         let from = self.weight(server);
         let Some(state) = self.servers.get_mut(server) else { return notices };
-        state.deltas.retain(|(at, _)| *at != checker);
-        if delta != 0 {
-            state.deltas.push((checker, delta));
-        }
+        state.add(checker, delta);
         let to = self.weight(server);
         if from != to {
             notices.extend(self.weight_notice(server, from, to));
@@ -245,13 +278,19 @@ impl Health {
         let mut fresh = Server::default();
         for (new, checker) in now.checkers.iter().enumerate() {
             match before.checkers.iter().position(|other| other.kind == checker.kind && other.target == checker.target) {
-                Some(old) if state.failing.contains(&old) => _ = fresh.failing.insert(new),
+                Some(old) if state.is_failing(old) => fresh.set(new, true),
                 Some(_) => {}
-                None if checker.alpha => _ = fresh.failing.insert(new),
+                None if checker.alpha => fresh.set(new, true),
                 None => {}
             }
         }
-        fresh.deltas = state.deltas.iter().filter_map(|(old, delta)| Some((place(*old)?, *delta))).collect();
+        // A script asks for a weight, not for a difference: a new configured weight does not move it.
+        let moved = i64::from(before.weight) - i64::from(now.weight);
+        for (old, delta) in state.0.iter().flat_map(|said| &said.deltas) {
+            let by_script = before.checkers.get(*old).is_some_and(|checker| matches!(checker.kind, Kind::Misc(_)));
+            let delta = if by_script { delta + moved } else { *delta };
+            place(*old).into_iter().for_each(|new| fresh.add(new, delta));
+        }
         let (was_up, is_up) = (state.is_up(), fresh.is_up());
         let (from, to) = (state.weight(before), fresh.weight(&now));
         if let Some(server) = self.servers.get_mut(at) {

@@ -1,5 +1,6 @@
 //! What the balancer should contain: settings, health and quorum, plan = desired − actual.
 
+pub mod changes;
 pub mod health;
 pub mod marks;
 pub mod name;

@@ -1,8 +1,9 @@
 //! `plan = desired − actual`: the fewest changes that make the kernel's table what it should be. What is right is not touched,
 //! so that connections in flight survive a start over leftovers, a reload and a repair.
 
-use super::table::{Destination, DestinationKey, Service, ServiceKey, Table};
+use super::table::{Destination, DestinationKey, Entry, Service, ServiceKey, Table};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// One change of the kernel's table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,61 +33,70 @@ impl Change {
 }
 
 /// The changes that make `actual` `desired`. Services that are in neither `desired` nor `ours` are somebody else's and stay.
-/// A destination comes before another goes, so that a service is never without one in between.
 pub fn plan(desired: &Table, actual: &Table, ours: &BTreeSet<ServiceKey>) -> Vec<Change> {
     let mut changes = Vec::new();
-    for key in actual.keys() {
-        if ours.contains(key) && !desired.contains_key(key) {
-            changes.push(Change::RemoveService(*key));
-        }
+    for key in actual.keys().filter(|key| ours.contains(key) && !desired.contains_key(key)) {
+        changes.push(Change::RemoveService(*key));
     }
     for (key, entry) in desired {
-        let present = actual.get(key);
-        match present {
-            None => changes.push(Change::AddService(*key, entry.service.clone())),
-            Some(present) if present.service != entry.service => changes.push(Change::EditService(*key, entry.service.clone())),
-            Some(_) => {}
-        }
-        for (place, destination) in &entry.destinations {
-            match present.and_then(|present| present.destinations.get(place)) {
-                None => changes.push(Change::AddDestination(*key, *place, *destination)),
-                Some(other) if other != destination => changes.push(Change::EditDestination(*key, *place, *destination)),
-                Some(_) => {}
-            }
-        }
-        for place in present.iter().flat_map(|present| present.destinations.keys()) {
-            if !entry.destinations.contains_key(place) {
-                changes.push(Change::RemoveDestination(*key, *place));
-            }
-        }
+        plan_service(key, entry, actual.get(key).map(Arc::as_ref), &mut changes);
     }
     changes
 }
 
+/// Adds the changes of one service to `changes`. A destination comes before another goes, so that a service is never without one
+/// in between.
+pub fn plan_service(key: &ServiceKey, desired: &Entry, actual: Option<&Entry>, changes: &mut Vec<Change>) {
+    match actual {
+        Some(actual) if std::ptr::eq(actual, desired) => return,
+        None => changes.push(Change::AddService(*key, desired.service.clone())),
+        Some(actual) if actual.service != desired.service => changes.push(Change::EditService(*key, desired.service.clone())),
+        Some(_) => {}
+    }
+    for (place, destination) in &desired.destinations {
+        match actual.and_then(|actual| actual.destinations.get(place)) {
+            None => changes.push(Change::AddDestination(*key, *place, *destination)),
+            Some(other) if other != destination => changes.push(Change::EditDestination(*key, *place, *destination)),
+            Some(_) => {}
+        }
+    }
+    for place in actual.iter().flat_map(|actual| actual.destinations.keys()) {
+        if !desired.destinations.contains_key(place) {
+            changes.push(Change::RemoveDestination(*key, *place));
+        }
+    }
+}
+
 /// What a table is after a change, as the kernel would make it.
 pub fn apply(table: &mut Table, change: &Change) {
-    use super::table::Entry;
     match change {
         Change::AddService(key, service) => {
-            table.entry(*key).or_insert_with(|| Entry { service: service.clone(), destinations: Default::default() });
-        }
-        Change::EditService(key, service) => {
-            if let Some(entry) = table.get_mut(key) {
-                entry.service = service.clone();
-            }
+            table.entry(*key).or_insert_with(|| Arc::new(Entry { service: service.clone(), destinations: Default::default() }));
         }
         Change::RemoveService(key) => {
             table.remove(key);
         }
-        Change::AddDestination(key, place, destination) | Change::EditDestination(key, place, destination) => {
+        Change::EditService(key, _)
+        | Change::AddDestination(key, ..)
+        | Change::EditDestination(key, ..)
+        | Change::RemoveDestination(key, _) => {
             if let Some(entry) = table.get_mut(key) {
-                entry.destinations.insert(*place, *destination);
+                apply_within(Arc::make_mut(entry), change);
             }
         }
-        Change::RemoveDestination(key, place) => {
-            if let Some(entry) = table.get_mut(key) {
-                entry.destinations.remove(place);
-            }
+    }
+}
+
+/// The same inside a service.
+fn apply_within(entry: &mut Entry, change: &Change) {
+    match change {
+        Change::AddService(..) | Change::RemoveService(_) => {}
+        Change::EditService(_, service) => entry.service = service.clone(),
+        Change::AddDestination(_, place, destination) | Change::EditDestination(_, place, destination) => {
+            entry.destinations.insert(*place, *destination);
+        }
+        Change::RemoveDestination(_, place) => {
+            entry.destinations.remove(place);
         }
     }
 }
@@ -95,7 +105,7 @@ pub fn apply(table: &mut Table, change: &Change) {
 mod tests {
     use super::*;
     use crate::lvs::settings::{Forwarding, Protocol};
-    use crate::lvs::table::{Entry, range};
+    use crate::lvs::table::range;
     use proptest::prelude::*;
 
     fn key(last: u8) -> ServiceKey {
@@ -112,7 +122,7 @@ mod tests {
         });
         let destination = (0i64..3).prop_map(|weight| Destination { forwarding: Forwarding::Nat, weight, upper: 0, lower: 0 });
         let places = prop::collection::btree_map((0u8..4).prop_map(|last| ([10, 1, 0, last].into(), 80)), destination, 0..4);
-        let entry = (service, places).prop_map(|(service, destinations)| Entry { service, destinations });
+        let entry = (service, places).prop_map(|(service, destinations)| Arc::new(Entry { service, destinations }));
         prop::collection::btree_map((0u8..5).prop_map(key), entry, 0..5)
     }
 
@@ -152,7 +162,7 @@ mod tests {
             let service = Service { scheduler: "rr".to_owned(), flags: 0, timeout: 0, granularity: 32, engine: None };
             let destinations =
                 (0u8..200).map(|last| (([10, 1, 0, last].into(), 80), destination(if last == 7 { weight } else { 1 }))).collect();
-            Table::from([(key(1), Entry { service, destinations })])
+            Table::from([(key(1), Arc::new(Entry { service, destinations }))])
         };
         let changes = plan(&table(5), &table(1), &BTreeSet::new());
         assert_eq!(changes, [Change::EditDestination(key(1), ([10, 1, 0, 7].into(), 80), destination(5))]);

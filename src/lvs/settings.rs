@@ -64,9 +64,9 @@ pub struct VirtualServer {
     /// `hysteresis` (0), below the quorum.
     pub hysteresis: u32,
     /// `quorum_up`.
-    pub quorum_up: Option<Command>,
+    pub quorum_up: Option<Box<Command>>,
     /// `quorum_down`.
-    pub quorum_down: Option<Command>,
+    pub quorum_down: Option<Box<Command>>,
     /// `sorry_server`.
     pub sorry: Option<SorryServer>,
     /// `alpha`: all down until checked.
@@ -194,7 +194,7 @@ pub enum Checksum {
     Remote,
 }
 
-/// One `real_server` block.
+/// One `real_server` block. There may be tens of thousands: what few of them have is not kept in place.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct RealServer {
     /// Where it is.
@@ -212,13 +212,13 @@ pub struct RealServer {
     /// `inhibit_on_failure`: weight 0 instead of removal.
     pub inhibit: bool,
     /// `notify_up`.
-    pub notify_up: Option<Command>,
+    pub notify_up: Option<Box<Command>>,
     /// `notify_down`.
-    pub notify_down: Option<Command>,
+    pub notify_down: Option<Box<Command>>,
     /// `smtp_alert` (true when nobody says otherwise).
     pub smtp_alert: bool,
-    /// Its checkers.
-    pub checkers: Vec<Checker>,
+    /// Its checkers, shared with whoever makes the checks.
+    pub checkers: Vec<Arc<Checker>>,
 }
 
 impl RealServer {
@@ -370,6 +370,11 @@ impl Balancer {
                 *server = Arc::clone(same);
             }
         }
+    }
+
+    /// All of it but the servers.
+    pub fn without_servers(&self) -> Self {
+        Self { servers: Vec::new(), ..self.clone() }
     }
 
     /// Whether there is anything to do.

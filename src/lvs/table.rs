@@ -90,8 +90,8 @@ pub struct Entry {
     pub destinations: BTreeMap<DestinationKey, Destination>,
 }
 
-/// A table, or a part of one.
-pub type Table = BTreeMap<ServiceKey, Entry>;
+/// A table, or a part of one. What is wanted and what is there share an entry that is the same.
+pub type Table = BTreeMap<ServiceKey, Arc<Entry>>;
 
 /// The services of a virtual server: one, or one an address of its group.
 pub fn keys(settings: &VirtualServer) -> Vec<ServiceKey> {
@@ -175,7 +175,14 @@ pub fn desired(health: &Health) -> Table {
             .map(|(place, destination)| (port_of(key, *place, destination.forwarding), *destination))
             .collect(),
     };
-    keys(settings).into_iter().map(|key| (key, entry(&key))).collect()
+    // The addresses of a group mostly have the same behind them.
+    let mut last: Option<Arc<Entry>> = None;
+    let mut shared = |key: &ServiceKey| {
+        let entry = entry(key);
+        let entry = last.take().filter(|last| **last == entry).unwrap_or_else(|| Arc::new(entry));
+        Arc::clone(last.insert(entry))
+    };
+    keys(settings).into_iter().map(|key| (key, shared(&key))).collect()
 }
 
 /// What the table should hold when every check succeeds.

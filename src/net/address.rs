@@ -1,15 +1,11 @@
-//! The address keeper's hands: adds and deletes addresses, many a system call.
+//! Addresses as the kernel is asked for them.
 
-use super::OpenError;
 use super::mirror::AddressKey;
-use super::wire::{Answer, Builder, Messages};
-use crate::sys::socket;
+use super::rtnl::{Mode, Order};
+use super::wire::{Builder, octets};
 use crate::types::{Family, IpPrefix};
 use crate::vrrp::settings::VirtualAddress;
-use nix::sys::socket::SockProtocol;
-use std::io;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
 
 /// IFA_PROTO of every address that we add: 18 is keepalived's (`/etc/iproute2/rt_protos`). What carries it is ours to remove.
 pub const PROTOCOL_KEEPALIVED: u8 = 18;
@@ -21,10 +17,6 @@ pub(super) const IFA_BROADCAST: u16 = 4;
 pub(super) const IFA_CACHEINFO: u16 = 6;
 pub(super) const IFA_FLAGS: u16 = 8;
 pub(super) const IFA_PROTO: u16 = 11;
-/// Room for a batch's errors at worst: each answer costs the receive buffer under 1 KiB, and [`BATCH`] of them come at once.
-const RECEIVE_BUFFER_BYTES: usize = 512 << 10;
-/// Requests in one system call: enough to make the call's own cost vanish, few enough that adverts in between are not late.
-const BATCH: usize = 128;
 const INFINITE: u32 = u32::MAX;
 
 /// An address as the kernel shall have it (ip-address(8)).
@@ -118,13 +110,6 @@ impl KernelAddress {
     }
 }
 
-fn octets(m: &mut Builder, kind: u16, address: IpAddr) {
-    match address {
-        IpAddr::V4(address) => m.attribute(kind, &address.octets()),
-        IpAddr::V6(address) => m.attribute(kind, &address.octets()),
-    }
-}
-
 /// One order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AddressOp {
@@ -142,7 +127,9 @@ impl AddressOp {
             Self::Add(address) | Self::Delete(address) => address,
         }
     }
+}
 
+impl Order for AddressOp {
     fn emit(&self, m: &mut Builder, sequence: u32, mode: Mode) {
         match self {
             Self::Add(address) => {
@@ -158,7 +145,6 @@ impl AddressOp {
         }
     }
 
-    /// Whether the kernel's refusal says that the goal is reached already.
     fn reached(&self, code: i32) -> bool {
         match self {
             // An interface that is gone took its addresses along.
@@ -166,133 +152,15 @@ impl AddressOp {
             Self::Add(_) => false,
         }
     }
-}
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Mode {
-    Fresh,
-    Replace,
-}
-
-/// Why the kernel did not do one order.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("cannot {verb} {prefix} on interface {ifindex}: {}{}", io::Error::from_raw_os_error(*code), text.as_ref().map_or(String::new(), |text| format!(" ({text})")))]
-pub struct RtnlError {
-    /// `add` or `delete`.
-    pub verb: &'static str,
-    /// Address.
-    pub prefix: IpPrefix,
-    /// Interface.
-    pub ifindex: u32,
-    /// errno.
-    pub code: i32,
-    /// The kernel's own words, if it had any.
-    pub text: Option<String>,
-}
-
-impl RtnlError {
-    fn new(op: &AddressOp, code: i32, text: Option<String>) -> Self {
-        let verb = match op {
-            AddressOp::Add(_) => "add",
-            AddressOp::Delete(_) => "delete",
+    fn what(&self) -> String {
+        let verb = match self {
+            Self::Add(_) => "add",
+            Self::Delete(_) => "delete",
         };
-        Self { verb, prefix: op.address().prefix, ifindex: op.address().ifindex, code, text }
+        format!("{verb} {} on interface {}", self.address().prefix, self.address().ifindex)
     }
 }
-
-/// A netlink socket for orders; notifications go elsewhere, so that they can never crowd out an answer.
-///
-/// The kernel does what it is asked inside `sendmsg`, so nothing is awaited: one call carries a batch, and one reads what
-/// became of it. Only errors are answered, and the last request, whose answer proves that all before it were looked at.
-#[derive(Debug)]
-pub struct Rtnl {
-    fd: OwnedFd,
-    sequence: u32,
-    request: Builder,
-    answer: Vec<u8>,
-}
-
-impl Rtnl {
-    /// Opens.
-    pub fn open() -> Result<Self, OpenError> {
-        let fail = OpenError::of("a netlink socket for addresses");
-        let fd = socket::netlink(SockProtocol::NetlinkRoute).map_err(&fail)?;
-        socket::set_receive_buffer(&fd, RECEIVE_BUFFER_BYTES).map_err(&fail)?;
-        Ok(Self { fd, sequence: 0, request: Builder::default(), answer: vec![0; 8192] })
-    }
-
-    /// Does all orders, in order; one result each. An order that fails does not stop those behind it.
-    pub fn apply(&mut self, ops: &[AddressOp]) -> Vec<Result<(), RtnlError>> {
-        let mut results = Vec::with_capacity(ops.len());
-        for batch in ops.chunks(BATCH) {
-            let batch: Vec<&AddressOp> = batch.iter().collect();
-            let mut outcomes = self.exchange(&batch, Mode::Fresh);
-            let held: Vec<usize> =
-                (0..batch.len()).filter(|&at| matches!(outcomes.get(at), Some(Some(refusal)) if refusal.0 == libc::EEXIST)).collect();
-            if !held.is_empty() {
-                let there: Vec<&AddressOp> = held.iter().filter_map(|&at| batch.get(at).copied()).collect();
-                for (at, outcome) in held.into_iter().zip(self.exchange(&there, Mode::Replace)) {
-                    if let Some(slot) = outcomes.get_mut(at) {
-                        *slot = outcome;
-                    }
-                }
-            }
-            results.extend(batch.iter().zip(outcomes).map(|(op, outcome)| match outcome {
-                Some((code, text)) if !op.reached(code) => Err(RtnlError::new(op, code, text)),
-                _ => Ok(()),
-            }));
-        }
-        results
-    }
-
-    /// Sends one batch and reads what became of it: the refusal of each order, if any.
-    fn exchange(&mut self, ops: &[&AddressOp], mode: Mode) -> Vec<Option<Refusal>> {
-        let first = self.sequence.wrapping_add(1);
-        self.request.clear();
-        for op in ops {
-            self.sequence = self.sequence.wrapping_add(1);
-            op.emit(&mut self.request, self.sequence, mode);
-        }
-        self.request.acknowledge_last();
-        let mut outcomes = vec![None; ops.len()];
-        let result = socket::netlink_send(&self.fd, self.request.bytes()).and_then(|()| self.answers(first, &mut outcomes));
-        if let Err(error) = result {
-            // Nothing proves what happened to the orders that have no answer.
-            let code = error.raw_os_error().unwrap_or(libc::EIO);
-            for slot in outcomes.iter_mut().filter(|slot| slot.is_none()) {
-                *slot = Some((code, Some("no answer from the kernel".to_owned())));
-            }
-        }
-        outcomes
-    }
-
-    /// Reads until the last request of the batch is answered: an acknowledgement when it went well.
-    fn answers(&mut self, first: u32, outcomes: &mut [Option<Refusal>]) -> io::Result<()> {
-        let last = self.sequence;
-        loop {
-            let length = match socket::netlink_receive(&self.fd, &mut self.answer) {
-                Ok(Some(length)) => length,
-                Ok(None) => continue,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            for answer in Messages(self.answer.get(..length).unwrap_or_default()).filter_map(|message| Answer::of(&message)) {
-                // An answer to an earlier batch that was given up is none of ours.
-                let at = answer.sequence.wrapping_sub(first) as usize;
-                let Some(slot) = outcomes.get_mut(at) else { continue };
-                if answer.code != 0 {
-                    *slot = Some((answer.code, answer.text));
-                }
-                if answer.sequence == last {
-                    return Ok(());
-                }
-            }
-        }
-    }
-}
-
-/// errno, and the kernel's own words.
-type Refusal = (i32, Option<String>);
 
 #[cfg(test)]
 #[path = "address_tests.rs"]

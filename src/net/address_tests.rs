@@ -2,6 +2,7 @@ use super::*;
 use crate::net::lab::{self, Lab, NEAR};
 use crate::net::mirror::Mirror;
 use crate::net::reflector::Reflector;
+use crate::net::rtnl::Rtnl;
 
 fn prefix(text: &str) -> IpPrefix {
     let (address, length) = text.split_once('/').unwrap();
@@ -93,7 +94,7 @@ fn of_a_thousand_orders_only_the_bad_ones_fail() {
         let failed: Vec<_> = (0..1000).filter(|&at| results[at].is_err()).collect();
         assert_eq!(failed, (0..10).map(|hundred| hundred * 100 + 7).collect::<Vec<_>>());
         let error = results[7].as_ref().unwrap_err();
-        assert_eq!((error.code, error.ifindex), (libc::ENODEV, 4_000));
+        assert_eq!(error.code, libc::ENODEV);
         assert!(error.to_string().starts_with("cannot add 10.1.0.7/32 on interface 4000: No such device"), "{error}");
         assert_eq!(mirror().await.by_name(NEAR).unwrap().addresses.iter().filter(|a| a.prefix.length() == 32).count(), 990);
 

@@ -2,6 +2,8 @@
 
 pub use super::link::{Address, AddressKey, Addresses, Link};
 
+use super::route::RouteKey;
+use super::rule::RuleKey;
 use super::wire::{Message, u32_at};
 use crate::types::IpPrefix;
 use std::collections::{BTreeMap, HashMap};
@@ -50,6 +52,12 @@ pub enum Change {
         /// Which.
         prefix: IpPrefix,
     },
+    /// A route of ours that is no more. Which routes there are is not kept.
+    RouteGone(RouteKey),
+    /// A rule of ours that is no more.
+    RuleGone(RuleKey),
+    /// Messages were lost: any route or rule may be gone.
+    PathsUnknown,
 }
 
 /// A message that cannot be read: an attribute is shorter than its type, or a header is cut.
@@ -104,6 +112,8 @@ impl Mirror {
                     self.remove_address(ifindex, &address.key(), changes);
                 }
             }
+            libc::RTM_DELROUTE => changes.extend(RouteKey::of_ours(message).map(Change::RouteGone)),
+            libc::RTM_DELRULE => changes.extend(RuleKey::of_ours(message).map(Change::RuleGone)),
             _ => {}
         }
         Ok(())

@@ -14,6 +14,9 @@ pub mod mirror;
 pub mod ndisc;
 pub mod nftables;
 pub mod reflector;
+pub mod route;
+pub mod rtnl;
+pub mod rule;
 pub mod sysctl;
 pub mod wire;
 

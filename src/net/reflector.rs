@@ -100,7 +100,9 @@ impl Reflector {
     pub fn take_in(&mut self, mirror: &mut Mirror) -> Result<Vec<Change>, ReflectorError> {
         if let Some(fresh) = self.fresh.take() {
             self.lost = false;
-            return Ok(mirror.replace(fresh));
+            let mut changes = mirror.replace(fresh);
+            changes.push(Change::PathsUnknown);
+            return Ok(changes);
         }
         let mut changes = Vec::new();
         for _ in 0..BATCH {
@@ -151,6 +153,11 @@ impl Reflector {
         }
     }
 
+    /// The other end of the subscription, for whoever decides what it covers.
+    pub fn subscription(&self) -> io::Result<Subscription> {
+        Ok(Subscription { fd: self.fd.get_ref().try_clone()?, routes: false })
+    }
+
     async fn dump(&mut self) -> Result<Mirror, ReflectorError> {
         tokio::time::timeout(DUMP_LIMIT, self.dump_untimed()).await.map_err(|_| ReflectorError::DumpTime)?
     }
@@ -195,6 +202,28 @@ impl Reflector {
             }
             changes.clear();
         }
+    }
+}
+
+/// What a [`Reflector`] is told of beyond links and addresses.
+#[derive(Debug)]
+pub struct Subscription {
+    fd: OwnedFd,
+    routes: bool,
+}
+
+impl Subscription {
+    /// From now on also routes and rules. A router with a full table of the Internet has many changes of no interest to us, so
+    /// this is for those who have routes of their own.
+    pub fn follow_routes(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.routes, true) {
+            return Ok(());
+        }
+        for group in [libc::RTNLGRP_IPV4_ROUTE, libc::RTNLGRP_IPV6_ROUTE, libc::RTNLGRP_IPV4_RULE, libc::RTNLGRP_IPV6_RULE] {
+            let group = libc::c_int::try_from(group).unwrap_or(0);
+            socket::set_int(self.fd.as_fd(), libc::SOL_NETLINK, libc::NETLINK_ADD_MEMBERSHIP, group)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
-use crate::net::address::{AddressOp, KernelAddress, Rtnl};
+use crate::net::address::{AddressOp, KernelAddress};
 use crate::net::lab::{self, Lab, NEAR};
+use crate::net::rtnl::Rtnl;
 use crate::types::IpPrefix;
 use rtnetlink::LinkUnspec;
 use std::net::Ipv4Addr;

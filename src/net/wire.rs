@@ -4,6 +4,8 @@
 //! long as they expect: an interface would then not exist for us. Here only the attributes that are wanted are looked at.
 //! All integers are in the host's order, as netlink has them (netlink(7)), unless said otherwise.
 
+use std::net::IpAddr;
+
 const HEADER: usize = 16;
 const ATTRIBUTE: usize = 4;
 /// NLA_F_NESTED | NLA_F_NET_BYTEORDER: not part of an attribute's number.
@@ -178,6 +180,29 @@ impl Builder {
         let start = self.bytes.len();
         self.attribute(kind | libc::NLA_F_NESTED as u16, &[]);
         inside(self);
+        self.close(start);
+    }
+
+    /// The same without NLA_F_NESTED, as what is as old as encapsulations wants it.
+    pub fn nest_plain(&mut self, kind: u16, inside: impl FnOnce(&mut Self)) {
+        let start = self.bytes.len();
+        self.attribute(kind, &[]);
+        inside(self);
+        self.close(start);
+    }
+
+    /// A structure that begins with its own length (`struct rtnexthop`) and ends with attributes.
+    pub fn counted(&mut self, two: &[u8; 2], four: &[u8; 4], inside: impl FnOnce(&mut Self)) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 2]);
+        self.bytes.extend_from_slice(two);
+        self.bytes.extend_from_slice(four);
+        inside(self);
+        self.close(start);
+    }
+
+    /// Writes the length of what began there.
+    fn close(&mut self, start: usize) {
         let length = u16::try_from(self.bytes.len() - start).unwrap_or(u16::MAX);
         if let Some(field) = self.bytes.get_mut(start..start + 2) {
             field.copy_from_slice(&length.to_ne_bytes());
@@ -186,6 +211,14 @@ impl Builder {
 
     fn pad(&mut self) {
         self.bytes.resize(align(self.bytes.len()), 0);
+    }
+}
+
+/// An attribute that is an address.
+pub(super) fn octets(m: &mut Builder, kind: u16, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => m.attribute(kind, &address.octets()),
+        IpAddr::V6(address) => m.attribute(kind, &address.octets()),
     }
 }
 

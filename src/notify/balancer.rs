@@ -51,7 +51,7 @@ impl Balanced {
             }
         };
         let asks = on_up.is_some() || on_down.is_some() || mail;
-        asks.then(|| (name, if up { on_up } else { on_down }.clone(), mail))
+        asks.then(|| (name, if up { on_up } else { on_down }.as_deref().cloned(), mail))
     }
 }
 

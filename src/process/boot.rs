@@ -18,6 +18,8 @@ pub(super) struct Boot {
     pub tuning: Tuning,
     /// The supervisor's pid, to notice that it died while we started.
     pub parent: u32,
+    /// The supervisor's descriptor of the network namespace with the balancer's table, when that is another one.
+    pub balancer: Option<i32>,
 }
 
 const ROLE: &str = "KEEPALIVED_ROLE";
@@ -26,6 +28,7 @@ const IDENT: &str = "KEEPALIVED_IDENT";
 const USER: &str = "KEEPALIVED_USER";
 const TUNING: &str = "KEEPALIVED_TUNING";
 const PARENT: &str = "KEEPALIVED_PARENT";
+const BALANCER: &str = "KEEPALIVED_BALANCER";
 
 impl Boot {
     /// As environment variables.
@@ -38,6 +41,7 @@ impl Boot {
             (USER, user),
             (TUNING, self.tuning.to_word()),
             (PARENT, self.parent.to_string()),
+            (BALANCER, self.balancer.map(|fd| fd.to_string()).unwrap_or_default()),
         ]
     }
 
@@ -59,7 +63,9 @@ impl Boot {
         let tuning = Tuning::from_word(&tuning).ok_or_else(|| format!("{TUNING}={tuning}: not understood"))?;
         let parent = text(PARENT)?;
         let parent = parent.parse().map_err(|_| wrong(PARENT, &parent))?;
-        Ok(Some(Self { role, process_name: text(NAME)?, ident: text(IDENT)?, user, tuning, parent }))
+        let balancer = Some(text(BALANCER)?).filter(|text| !text.is_empty());
+        let balancer = balancer.map(|text| text.parse().map_err(|_| wrong(BALANCER, &text))).transpose()?;
+        Ok(Some(Self { role, process_name: text(NAME)?, ident: text(IDENT)?, user, tuning, parent, balancer }))
     }
 }
 
@@ -76,7 +82,7 @@ mod tests {
 
     #[test]
     fn a_child_reads_what_its_supervisor_wrote() {
-        for user in [None, Some((998, 997))] {
+        for (user, balancer) in [(None, None), (Some((998, 997)), Some(11))] {
             let boot = Boot {
                 role: Role::of(RoleName::Vrrp),
                 process_name: "keepalived".to_owned(),
@@ -84,9 +90,11 @@ mod tests {
                 user,
                 tuning: Tuning { nice: Some(-10), ..Tuning::default() },
                 parent: 4711,
+                balancer,
             };
             let again = reread(&boot);
             assert_eq!((again.role.name, again.user, again.parent), (RoleName::Vrrp, user, 4711));
+            assert_eq!(again.balancer, balancer);
             assert_eq!(again.tuning, boot.tuning);
             assert_eq!((again.process_name, again.ident), (boot.process_name, boot.ident));
         }

@@ -6,12 +6,13 @@ use super::roles::RoleName;
 use super::{EXIT_FATAL, EXIT_PERMISSION, EXIT_SOFTWARE, checker, mail, paths, signals, vrrp};
 use crate::ipc::messages::{Dump, ToChecker, ToVrrp};
 use crate::ipc::{Interrupt, channel};
-use crate::ipvs::Socket;
+use crate::ipvs::{Socket, Way};
 use crate::sys::log::{self, LogOptions};
 use crate::sys::privileges::{self, DropError};
-use crate::sys::{process, sandbox, tuning};
+use crate::sys::{netns, process, sandbox, tuning};
 use futures_util::StreamExt;
 use signal_hook_tokio::Signals;
+use std::fs::File;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -67,7 +68,13 @@ fn run(boot: &Boot, options: &Options) -> u8 {
     for (keyword, error) in boot.tuning.apply() {
         tracing::warn!("{}_{keyword} has no effect: {error}", if boot.role.name == RoleName::Vrrp { "vrrp" } else { "checker" });
     }
-    let balancer = balancer(boot);
+    let balancer = match balancer(boot) {
+        Ok(way) => way,
+        Err(error) => {
+            tracing::error!("cannot enter the network namespace of net_namespace_ipvs: {error}");
+            return EXIT_FATAL;
+        }
+    };
     if let Err(error) = drop_powers(boot, options) {
         tracing::error!("{} child: {error}", boot.role.title);
         return if matches!(error, DropError::Missing(_)) { EXIT_PERMISSION } else { EXIT_FATAL };
@@ -82,18 +89,30 @@ fn run(boot: &Boot, options: &Options) -> u8 {
     runtime.block_on(serve(boot, options, stream, balancer))
 }
 
-/// The way to the kernel's balancer, and files enough, for who needs it; opened while all powers are there: the kernel may load its module
-/// for it. When there is none, the child says so, and tries again.
-fn balancer(boot: &Boot) -> Option<Socket> {
-    match boot.role.name {
-        RoleName::Checker | RoleName::CheckerRaw => {
-            // A check under way is an open file.
-            if let Err(error) = tuning::allow_open_files() {
-                tracing::warn!("the limit of open files stays as it is: {error}");
-            }
-            Socket::open().ok()
+/// The way to the kernel's balancer, and files enough, for who needs it, while all powers are there: the kernel may load its
+/// module for it, and it may be that of another network namespace. When there is no balancer yet, the child says so, and asks again
+/// the same way.
+fn balancer(boot: &Boot) -> io::Result<Option<Way>> {
+    if !matches!(boot.role.name, RoleName::Checker | RoleName::CheckerRaw) {
+        return Ok(None);
+    }
+    // A check under way is an open file.
+    if let Err(error) = tuning::allow_open_files() {
+        tracing::warn!("the limit of open files stays as it is: {error}");
+    }
+    let open = || {
+        let way = Way::open().ok()?;
+        // Only that it was asked for matters here.
+        drop(Socket::over(way.clone()));
+        Some(way)
+    };
+    match boot.balancer {
+        None => Ok(open()),
+        Some(number) => {
+            let namespace = File::open(format!("/proc/{}/fd/{number}", boot.parent))?;
+            // Without a way there the keeper would open its own, here.
+            netns::in_netns(&namespace.into(), open)?.map(Some).ok_or_else(|| io::Error::other("no netlink socket"))
         }
-        RoleName::Vrrp | RoleName::Mail => None,
     }
 }
 
@@ -118,7 +137,7 @@ fn drop_powers(boot: &Boot, options: &Options) -> Result<(), DropError> {
     Ok(())
 }
 
-async fn serve(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Socket>) -> u8 {
+async fn serve(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Way>) -> u8 {
     tokio::spawn(log::flusher());
     play(boot, options, stream, balancer).await.unwrap_or_else(|error| {
         tracing::error!("cannot reach the supervisor: {error}");
@@ -126,7 +145,7 @@ async fn serve(boot: &Boot, options: &Options, stream: UnixStream, balancer: Opt
     })
 }
 
-async fn play(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Socket>) -> io::Result<u8> {
+async fn play(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Way>) -> io::Result<u8> {
     Ok(match boot.role.name {
         RoleName::Vrrp => {
             let (outbox, inbox) = channel(stream)?;

@@ -8,7 +8,7 @@ use super::supervisor::{self, Setup};
 use super::{EXIT_CONFIG, EXIT_FATAL, EXIT_PERMISSION, relay, scripts};
 use crate::config::Loaded;
 use crate::config::copies::Copies;
-use crate::config::model::{Config, Global};
+use crate::config::model::{Config, Global, IpvsNamespace};
 use crate::net::connector;
 use crate::sys::log::{self, LogOptions};
 use crate::sys::netns;
@@ -16,7 +16,8 @@ use crate::sys::pidfile::{PidFile, PidFileError};
 use crate::sys::privileges::{self, RunAs};
 use crate::sys::process::{self, Forked, Report};
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -118,12 +119,14 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     let namespace = paths::namespace(&options, &global);
     // The kernel tells of processes in its first network namespace only: the socket is made while we are still there.
     let connector = namespace.and_then(|_| connector::socket().ok());
+    let balancer = global.net_namespace_ipvs.as_ref().map(balancer_namespace).transpose();
     let joined = namespace.map_or(Ok(()), join_namespace);
     if joined.is_ok() {
         configuration::require_interfaces(&mut loaded);
     }
     let mut config = judge(loaded, &copies)?;
     joined?;
+    let balancer = balancer?;
     // Before the pid files: who may not write those lacks the capabilities too, and that is what is to be said.
     require_capabilities(&options)?;
     let pid_paths = paths::pid_paths(&options, &global);
@@ -138,7 +141,7 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     configuration::save(&copies, &config.global, 0);
     log::settled();
     let arguments = arguments.to_vec();
-    Ok(Setup { arguments, options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report, connector })
+    Ok(Setup { arguments, options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report, connector, balancer })
 }
 
 /// Says what is wrong with the configuration; whether it can run.
@@ -166,14 +169,22 @@ fn settle(options: &Options, global: &Global) {
     }
 }
 
+/// The network namespace with the balancer's table; only the checker child goes there.
+fn balancer_namespace(namespace: &IpvsNamespace) -> Result<OwnedFd, End> {
+    let opened = match namespace {
+        IpvsNamespace::Default => netns::current(),
+        IpvsNamespace::Named(name) => named_namespace(name).map(OwnedFd::from),
+    };
+    opened.map_err(|error| {
+        let name = if let IpvsNamespace::Named(name) = namespace { name } else { "" };
+        tracing::error!("net_namespace_ipvs {name}: {error} (see `ip netns list`)");
+        End(EXIT_FATAL)
+    })
+}
+
 /// Joins the network namespace that `ip netns` made, with a /run/keepalived of its own.
 fn join_namespace(name: &str) -> Result<(), End> {
-    if name.contains('/') || name.starts_with('.') {
-        tracing::error!("network namespace '{name}': a name, not a path, is needed");
-        return Err(End(EXIT_FATAL));
-    }
-    let joined = fs::File::open(Path::new("/run/netns").join(name)).and_then(netns::enter);
-    if let Err(error) = joined {
+    if let Err(error) = named_namespace(name).and_then(netns::enter) {
         tracing::error!("cannot join network namespace '{name}': {error} (see `ip netns list`)");
         return Err(End(EXIT_FATAL));
     }
@@ -183,6 +194,14 @@ fn join_namespace(name: &str) -> Result<(), End> {
         tracing::warn!("cannot give network namespace '{name}' its own {}: {error}", paths::RUN_OWN);
     }
     Ok(())
+}
+
+/// One that `ip netns` made.
+fn named_namespace(name: &str) -> io::Result<fs::File> {
+    if name.contains('/') || name.starts_with('.') {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a name, not a path, is needed"));
+    }
+    fs::File::open(Path::new("/run/netns").join(name))
 }
 
 /// In the log, and to whoever typed the command.

@@ -9,6 +9,11 @@ use std::path::{Path, PathBuf};
 /// Longest file that is read, bytes: a configuration of 8,000 instances has about 3 MB.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
+/// Longest table of names that is read, bytes.
+const MAX_TABLE: u64 = 1024 * 1024;
+/// Where iproute2 keeps names of tables and protocols, the administrator's first.
+const IPROUTE2: [&str; 3] = ["/etc/iproute2", "/usr/share/iproute2", "/usr/lib/iproute2"];
+
 /// The machine's files.
 pub(crate) struct Disk;
 
@@ -36,6 +41,24 @@ impl Files for Disk {
     fn variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
+
+    fn table(&self, name: &str) -> Option<String> {
+        // What the administrator wrote comes last, so that it counts.
+        let texts: Vec<String> = IPROUTE2.iter().rev().flat_map(|place| table_in(&Path::new(place).join(name))).collect();
+        (!texts.is_empty()).then(|| texts.join("\n"))
+    }
+}
+
+/// A table and the `.conf` files of its directory.
+fn table_in(path: &Path) -> Vec<String> {
+    let fits = |path: &Path| fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MAX_TABLE);
+    let read = |path: &Path| fits(path).then(|| fs::read_to_string(path).ok())?;
+    let mut beside = path.to_path_buf().into_os_string();
+    beside.push(".d");
+    let entries = fs::read_dir(beside).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut more: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|end| end == "conf")).collect();
+    more.sort();
+    std::iter::once(path).chain(more.iter().map(PathBuf::as_path)).filter_map(read).collect()
 }
 
 /// As the original: a regular file, and none that somebody may execute (a script that strayed into conf.d).

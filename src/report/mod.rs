@@ -5,7 +5,7 @@ pub mod vrrp_data;
 pub mod vrrp_instance;
 pub mod vrrp_json;
 
-use crate::config::model::Watched;
+use crate::config::model::{VrrpGlobal, Watched};
 use crate::types::{CentiSecs, Priority};
 use crate::vrrp::event::{Fault, State};
 use crate::vrrp::settings::{GroupSettings, Settings};
@@ -50,6 +50,8 @@ pub struct InstanceView {
 /// What several instances share.
 #[derive(Clone, Copy)]
 pub struct Tracking<'a> {
+    /// What the host keeps whatever the state.
+    pub host: &'a VrrpGlobal,
     /// `vrrp_sync_group`.
     pub groups: &'a [Arc<GroupSettings>],
     /// `vrrp_script`, `track_file` and the like.

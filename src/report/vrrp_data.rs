@@ -2,6 +2,7 @@
 
 use super::vrrp_instance::{self, as_whom, write_scripts};
 use super::{InstanceView, Tracking};
+use crate::config::model::VrrpGlobal;
 use crate::types::Family;
 use crate::vrrp::event::State;
 use crate::vrrp::settings::{GroupSettings, Transport};
@@ -51,6 +52,7 @@ pub fn stats(instances: &[InstanceView]) -> String {
 }
 
 fn write_data(out: &mut String, instances: &[InstanceView], tracking: &Tracking<'_>, links: &[LinkLine], when: &When<'_>) -> fmt::Result {
+    write_host(out, tracking.host)?;
     writeln!(out, "------< VRRP Topology >------")?;
     for instance in instances {
         vrrp_instance::write(out, instance, when)?;
@@ -66,6 +68,28 @@ fn write_data(out: &mut String, instances: &[InstanceView], tracking: &Tracking<
     writeln!(out, "------< Interfaces >------")?;
     for link in links {
         write_link(out, link, instances)?;
+    }
+    Ok(())
+}
+
+/// `static_*`, and who follows them.
+fn write_host(out: &mut String, host: &VrrpGlobal) -> fmt::Result {
+    fn list(out: &mut String, title: &str, lines: impl ExactSizeIterator<Item = String>) -> fmt::Result {
+        if lines.len() > 0 {
+            writeln!(out, "------< {title} >------")?;
+        }
+        lines.into_iter().try_for_each(|line| writeln!(out, "     {line}"))
+    }
+    let address = |address| format!("{} set", vrrp_instance::bare_line(None, address));
+    list(out, "Static Addresses", host.static_addresses.iter().map(address))?;
+    list(out, "Static Routes", host.static_routes.iter().map(ToString::to_string))?;
+    list(out, "Static Rules", host.static_rules.iter().map(ToString::to_string))?;
+    if !host.track_groups.is_empty() {
+        writeln!(out, "------< Static Track groups >------")?;
+    }
+    for group in &host.track_groups {
+        writeln!(out, " Static Track Group = {}\n   VRRP member instances :", group.name)?;
+        group.members.iter().try_for_each(|member| writeln!(out, "     {member}"))?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::vrrp_data::{When, yes};
 use crate::types::{Family, Version};
 use crate::vrrp::event::{Fault, State};
 use crate::vrrp::notify::Notify;
-use crate::vrrp::settings::{Auth, Preempt, Settings, Transport, VirtualAddress, WantedState};
+use crate::vrrp::settings::{Auth, Preempt, RxBuffer, Settings, Transport, VirtualAddress, WantedState};
 use crate::vrrp::trackers::Track;
 use std::fmt::{self, Write};
 
@@ -41,7 +41,7 @@ pub(super) fn write(out: &mut String, view: &InstanceView, when: &When<'_>) -> f
     writeln!(out, "   Accept = {}", yes(settings.accept))?;
     write_preempt(out, settings.preempt)?;
     writeln!(out, "   Promote_secondaries = {}", yes(settings.promote_secondaries))?;
-    if let Some(size) = settings.kernel_rx_buf_size {
+    if let Some(RxBuffer::Bytes(size)) = settings.kernel_rx_buf_size {
         writeln!(out, "   Kernel rx buffer size = {size}")?;
     }
     match settings.auth {
@@ -52,6 +52,7 @@ pub(super) fn write(out: &mut String, view: &InstanceView, when: &When<'_>) -> f
     }
     write_addresses(out, view)?;
     write_peers(out, settings)?;
+    write_paths(out, settings)?;
     write_tracked(out, settings)?;
     write_notify(out, settings.notify.as_deref())
 }
@@ -183,6 +184,17 @@ fn write_peers(out: &mut String, settings: &Settings) -> fmt::Result {
     Ok(())
 }
 
+fn write_paths(out: &mut String, settings: &Settings) -> fmt::Result {
+    if !settings.routes.is_empty() {
+        writeln!(out, "   Virtual Routes :")?;
+    }
+    settings.routes.iter().try_for_each(|route| writeln!(out, "     {route}"))?;
+    if !settings.rules.is_empty() {
+        writeln!(out, "   Virtual Rules :")?;
+    }
+    settings.rules.iter().try_for_each(|rule| writeln!(out, "     {rule}"))
+}
+
 fn write_tracked(out: &mut String, settings: &Settings) -> fmt::Result {
     let reverse = |reverse: bool| if reverse { " reverse" } else { "" };
     if !settings.track_interfaces.is_empty() {
@@ -240,6 +252,15 @@ pub(super) fn as_whom(command: &crate::types::Command) -> String {
 
 /// `172.25.254.100/24 dev eth0 scope global label eth0:1 set`
 pub fn address_line(view: &InstanceView, address: &VirtualAddress) -> String {
+    let mut line = bare_line(view.settings.interface.as_deref(), address);
+    if view.state == State::Master {
+        line.push_str(if view.settings.is_shut() { " set nftable_set" } else { " set" });
+    }
+    line
+}
+
+/// The same without what becomes of it; on this interface when it names none.
+pub fn bare_line(interface: Option<&str>, address: &VirtualAddress) -> String {
     let prefix = &address.prefix;
     let is_host = prefix.length() == prefix.family().host_bits();
     let mut line = if is_host { prefix.address().to_string() } else { prefix.to_string() };
@@ -253,7 +274,7 @@ pub fn address_line(view: &InstanceView, address: &VirtualAddress) -> String {
     if let Some(broadcast) = address.broadcast {
         say(format_args!(" brd {broadcast}"));
     }
-    if let Some(device) = address.device.as_deref().or(view.settings.interface.as_deref()) {
+    if let Some(device) = address.device.as_deref().or(interface) {
         say(format_args!(" dev {device}"));
     }
     match address.scope {
@@ -285,8 +306,8 @@ pub fn address_line(view: &InstanceView, address: &VirtualAddress) -> String {
     if address.no_track {
         say(format_args!(" no_track"));
     }
-    if view.state == State::Master {
-        say(format_args!(" set{}", if view.settings.is_shut() { " nftable_set" } else { "" }));
+    if let Some(group) = &address.track_group {
+        say(format_args!(" track_group {group}"));
     }
     line
 }

@@ -84,6 +84,10 @@ struct Data {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     evips: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    vroutes: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    vrules: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     track_ifp: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     track_script: Vec<String>,
@@ -192,6 +196,8 @@ fn data(view: &InstanceView, watched: &Watched) -> Data {
         script_master_rx_lower_pri: script(view, |notify| &notify.lower_priority),
         vips: lines(view, &settings.addresses),
         evips: lines(view, &settings.excluded),
+        vroutes: settings.routes.iter().map(ToString::to_string).collect(),
+        vrules: settings.rules.iter().map(ToString::to_string).collect(),
         track_ifp: settings.track_interfaces.iter().map(|tracked| tracked.name.clone()).collect(),
         track_script: scripts(&settings.track_scripts, watched),
         track_process: settings.track_processes.iter().map(|track| track.name.clone()).collect(),

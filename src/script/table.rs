@@ -70,9 +70,9 @@ fn commands(config: &Config) -> Vec<(String, &Command)> {
     }
     for server in &config.lvs.servers {
         let quorum = [&server.quorum_up, &server.quorum_down];
-        all.extend(quorum.into_iter().flatten().map(|command| (server.to_string(), command)));
+        all.extend(quorum.into_iter().flatten().map(|command| (server.to_string(), &**command)));
         for real in &server.real_servers {
-            let notify = [&real.notify_up, &real.notify_down].into_iter().flatten();
+            let notify = [&real.notify_up, &real.notify_down].into_iter().flatten().map(Box::as_ref);
             let checks = real.checkers.iter().filter_map(|checker| match &checker.kind {
                 Kind::Misc(settings) => Some(&settings.command),
                 _ => None,
@@ -196,7 +196,7 @@ pub fn drop_refused(config: &mut Config, table: &Table) -> Vec<Finding> {
 
 /// A `MISC_CHECK` whose script will not run says nothing about its server.
 fn drop_refused_of_servers(config: &mut Config, table: &Table) -> Vec<Finding> {
-    let refused = |checker: &Checker| matches!(&checker.kind, Kind::Misc(settings) if table.get(&settings.command).is_none());
+    let refused = |checker: &Arc<Checker>| matches!(&checker.kind, Kind::Misc(settings) if table.get(&settings.command).is_none());
     let mut findings = Vec::new();
     for server in &mut config.lvs.servers {
         if !server.real_servers.iter().any(|real| real.checkers.iter().any(refused)) {

@@ -50,4 +50,10 @@ pub trait Files {
         let _ = name;
         None
     }
+
+    /// A table of names of iproute2, `rt_tables` for one, with what its directory adds.
+    fn table(&self, name: &str) -> Option<String> {
+        let _ = name;
+        None
+    }
 }

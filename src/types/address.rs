@@ -64,6 +64,27 @@ impl IpPrefix {
         Self { address, length: Family::of(&address).host_bits() }
     }
 
+    /// The same address with another length; what is too long is a single host.
+    pub const fn with_length(self, length: u8) -> Self {
+        let bits = self.family().host_bits();
+        Self { address: self.address, length: if length > bits { bits } else { length } }
+    }
+
+    /// The network: the same with every bit behind the length zero.
+    pub fn network(self) -> Self {
+        let address = match self.address {
+            IpAddr::V4(address) => {
+                let host = u32::MAX.checked_shr(u32::from(self.length)).unwrap_or(0);
+                IpAddr::V4((u32::from(address) & !host).into())
+            }
+            IpAddr::V6(address) => {
+                let host = u128::MAX.checked_shr(u32::from(self.length)).unwrap_or(0);
+                IpAddr::V6((u128::from(address) & !host).into())
+            }
+        };
+        Self { address, length: self.length }
+    }
+
     /// The address.
     pub const fn address(self) -> IpAddr {
         self.address

@@ -120,6 +120,8 @@ pub enum Event {
     GroupBackup,
     /// Another member of the sync group answered a weaker advert: who believed that router on our network too hears us again.
     GroupAnswered,
+    /// A tracked route or rule of ours was taken away: this router does not forward as it should.
+    PathLost,
     /// The process is stopping, or lost its supervisor.
     StopRequested,
 }
@@ -188,6 +190,8 @@ pub enum Cause {
     FaultsEnded,
     /// The sync group moved.
     Group,
+    /// A tracked route or rule was taken away.
+    PathLost,
     /// Orderly stop.
     StopRequested,
 }

@@ -219,7 +219,7 @@ impl Instance {
             (Phase::Backup(_), Event::PriorityChanged(priority)) => self.set_priority(priority, out),
             (Phase::Backup(backup), Event::SettingsReplaced(settings)) => self.backup_reloaded(now, backup, settings, out),
             (Phase::Backup(backup), Event::GroupMaster) => self.group_is_ready(now, backup, out),
-            (Phase::Backup(_), Event::GroupBackup | Event::GroupAnswered) => {}
+            (Phase::Backup(_), Event::GroupBackup | Event::GroupAnswered | Event::PathLost) => {}
             (Phase::Backup(_), Event::StopRequested) => self.enter(Phase::Stopped, Cause::StopRequested, out),
 
             // RFC 9568 §6.4.3, Active.
@@ -231,6 +231,7 @@ impl Instance {
             (Phase::Master(master), Event::SettingsReplaced(settings)) => self.master_reloaded(now, master, settings, out),
             (Phase::Master(_), Event::GroupMaster) => {}
             (Phase::Master(master), Event::GroupAnswered) => self.announce_again(now, master, out),
+            (Phase::Master(_), Event::PathLost) => self.path_lost(now, out),
             (Phase::Master(_), Event::GroupBackup) => self.resign(listening_from(now), Cause::Group, out),
             (Phase::Master(_), Event::StopRequested) => self.resign(Phase::Stopped, Cause::StopRequested, out),
 
@@ -249,7 +250,7 @@ impl Instance {
 
             // A sync group moves backups and masters; what is on its way to others comes too late.
             (Phase::Init | Phase::Delayed { .. } | Phase::Fault | Phase::Stopped, Event::GroupMaster | Event::GroupBackup) => {}
-            (Phase::Init | Phase::Delayed { .. } | Phase::Fault | Phase::Stopped, Event::GroupAnswered) => {}
+            (Phase::Init | Phase::Delayed { .. } | Phase::Fault | Phase::Stopped, Event::GroupAnswered | Event::PathLost) => {}
 
             // In every state: a second start is none, and ties are decided by the address we have now.
             (Phase::Delayed { .. } | Phase::Backup(_) | Phase::Master(_), Event::Started { .. }) => {}

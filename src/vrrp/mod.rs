@@ -20,6 +20,8 @@ pub mod packet;
 #[cfg(test)]
 mod properties;
 pub mod receive;
+pub mod route;
+pub mod rule;
 pub mod settings;
 pub mod stats;
 pub mod timers;

@@ -2,6 +2,8 @@
 
 use crate::types::{CentiSecs, Family, IpPrefix, Priority, Version, Vrid};
 use crate::vrrp::notify::Notify;
+use crate::vrrp::route::Route;
+use crate::vrrp::rule::Rule;
 use crate::vrrp::trackers::Track;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -65,12 +67,21 @@ pub struct Settings {
     pub owner_ignore_adverts: bool,
     /// `v3_checksum_as_v2`: no pseudo header in the IPv4 version 3 checksum.
     pub v3_checksum_as_v2: bool,
-    /// `kernel_rx_buf_size`, bytes.
-    pub kernel_rx_buf_size: Option<u32>,
+    /// `kernel_rx_buf_size`, `vrrp_rx_bufs_policy`: its part of the receive buffer of its socket.
+    pub kernel_rx_buf_size: Option<RxBuffer>,
     /// The configuration itself keeps this instance in FAULT, and says why (`unicast_fault_no_peer`, duplicate VRID …).
     pub config_fault: Option<String>,
     /// `log_unknown_vrids` of global_defs.
     pub log_unknown_vrids: bool,
+    /// `virtual_routes`, in configuration order.
+    #[serde(default)]
+    pub routes: Vec<Route>,
+    /// `virtual_rules`, in configuration order.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Interfaces of what its `track_group`s keep on the host: one that is down is a fault.
+    #[serde(default)]
+    pub follows: Vec<String>,
     /// `track_script`, its group's included.
     #[serde(default)]
     pub track_scripts: Vec<Track>,
@@ -122,6 +133,9 @@ impl Settings {
             kernel_rx_buf_size: None,
             config_fault: None,
             log_unknown_vrids: false,
+            routes: Vec::new(),
+            rules: Vec::new(),
+            follows: Vec::new(),
             track_scripts: Vec::new(),
             track_files: Vec::new(),
             track_processes: Vec::new(),
@@ -188,6 +202,28 @@ pub enum Preempt {
     After(Duration),
     /// `nopreempt`: never.
     Never,
+}
+
+/// How much of a receive buffer an instance needs; instances on one socket add up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RxBuffer {
+    /// So many bytes.
+    Bytes(u32),
+    /// `MTU`: so many times the interface's.
+    Mtu(u32),
+    /// `ADVERT`: room for so many of its adverts.
+    Advert(u32),
+}
+
+impl RxBuffer {
+    /// Bytes, when the interface has that MTU and an advert, its IP header included, this length.
+    pub const fn bytes(self, mtu: u32, advert: u32) -> u32 {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Mtu(times) => mtu.saturating_mul(times),
+            Self::Advert(times) => advert.saturating_mul(times),
+        }
+    }
 }
 
 /// `authentication` (RFC 2338; version 2).
@@ -277,6 +313,9 @@ pub struct VirtualAddress {
     pub flags: u32,
     /// `no_track`: do not put it back or go to FAULT when somebody deletes it.
     pub no_track: bool,
+    /// `track_group`, of one that stays on the host.
+    #[serde(default)]
+    pub track_group: Option<String>,
 }
 
 impl VirtualAddress {
@@ -292,6 +331,7 @@ impl VirtualAddress {
             preferred_lifetime: None,
             flags: 0,
             no_track: false,
+            track_group: None,
         }
     }
 }
@@ -352,4 +392,13 @@ pub struct GroupSettings {
     pub members: Vec<String>,
     /// `notify_*`, `smtp_alert`.
     pub notify: Option<Box<Notify>>,
+}
+
+/// One `track_group` block: who follows what stays on the host.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TrackGroup {
+    /// The block's name.
+    pub name: String,
+    /// `group`: its instances' names, in order; each is configured.
+    pub members: Vec<String>,
 }

@@ -126,7 +126,12 @@ fn ask(host: &Host, to: SocketAddr, limit: Duration) -> std::io::Result<String> 
 
 /// The table as `ipvsadm -Ln` prints it, without its heading and counters, single-spaced.
 pub(super) fn rows(host: &Host) -> Vec<String> {
-    let text = host.sh("ipvsadm -Ln").unwrap();
+    rows_by(host, "ipvsadm -Ln")
+}
+
+/// The same as another command prints it.
+pub(super) fn rows_by(host: &Host, command: &str) -> Vec<String> {
+    let text = host.sh(command).unwrap();
     let words = |line: &str| {
         let mut words: Vec<&str> = line.split_whitespace().collect();
         if words.first() == Some(&"->") {

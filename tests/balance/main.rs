@@ -8,6 +8,7 @@ mod common;
 mod beside;
 mod changes;
 mod checkers;
+mod elsewhere;
 mod health;
 mod house;
 mod rhythm;

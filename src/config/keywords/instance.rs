@@ -1,7 +1,7 @@
 //! `vrrp_instance` and `vrrp_sync_group`.
 
 use super::K;
-use crate::config::read::{Row, group, instance as read, links, lists, lvs, notify, watched};
+use crate::config::read::{Row, group, instance as read, links, lists, lvs, notify, tracked, watched};
 
 /// Inside `vrrp_instance`.
 pub(super) const INSTANCE: &[Row] = &[
@@ -51,8 +51,8 @@ pub(super) const INSTANCE: &[Row] = &[
     K::value("unicast_ttl", "0..255", "TTL of unicast adverts").default("255; for IPv6 the kernel's").act(read::unicast_ttl),
     K::flag("no_virtual_ipaddress", "no address is meant").since("2.3.0").act(read::no_virtual_ipaddress),
     K::flag("promote_secondaries", "the kernel keeps secondary addresses").act(read::promote_secondaries),
-    K::list("virtual_routes", "ROUTE …", "routes that move"),
-    K::list("virtual_rules", "RULE …", "routing rules that move"),
+    K::list("virtual_routes", "ROUTE …", "routes that move").act(tracked::virtual_routes),
+    K::list("virtual_rules", "RULE …", "routing rules that move").act(tracked::virtual_rules),
     K::values("use_vmac", "[[name] IFNAME] [MAC]", 0, 6, "a virtual MAC address")
         .default("none; named vmac_prefix.VRID, MAC 00:00:5e:00:01:VRID (IPv6: 02)"),
     K::flag("use_vmac_addr", "VMACs for the addresses of other interfaces"),

@@ -7,7 +7,7 @@ mod trackers;
 
 use super::read::{
     Reader, Row, daemon, garp as read_garp, global as read_global, group as read_group, instance as read_instance, links as read_links,
-    lists, lvs as read_lvs, watched as read_watched,
+    lists, lvs as read_lvs, tracked, watched as read_watched,
 };
 use crate::syntax::Keyword;
 use crate::syntax::keyword::Table;
@@ -29,10 +29,12 @@ const ROWS: &[Row] = &[
         .renamed("track_file")
         .act(read_watched::file_block),
     K::named("bfd_instance", "NAME", 1, 1, "a BFD session", &[trackers::BFD]).lenient(),
-    K::named("track_group", "NAME", 1, 1, "a group that static addresses, routes and rules follow", &[trackers::GROUP]).lenient(),
+    K::named("track_group", "NAME", 1, 1, "instances that follow static addresses, routes and rules", &[trackers::GROUP])
+        .lenient()
+        .act(tracked::group_block),
     K::list("static_ipaddress", "ADDRESS …", "addresses of this host, whatever the state").act(lists::static_ipaddress),
-    K::list("static_routes", "ROUTE …", "routes of this host, whatever the state"),
-    K::list("static_rules", "RULE …", "routing rules of this host, whatever the state"),
+    K::list("static_routes", "ROUTE …", "routes of this host, whatever the state").act(tracked::static_routes),
+    K::list("static_rules", "RULE …", "routing rules of this host, whatever the state").act(tracked::static_rules),
     K::block("garp_group", "interfaces that share a rate of gratuitous ARP", &[trackers::GARP_GROUP]).act(read_garp::block),
     K::list("linkbeat_interfaces", "INTERFACE [MII|ETHTOOL|IOCTL] …", "interfaces whose link state is polled").act(read_links::polled),
     K::list("interface_up_down_delays", "INTERFACE DOWN [UP] …", "how long a link must be down or up before it counts")
@@ -49,7 +51,8 @@ const ROWS: &[Row] = &[
         .lenient()
         .act(daemon::net_namespace),
     K::values("net_namespace_ipvs", "[NAME]", 0, 1, "configure IPVS in this network namespace")
-        .default("net_namespace; the default one when written alone"),
+        .default("net_namespace; the one it is started in when written alone")
+        .act(daemon::net_namespace_ipvs),
     K::flag("namespace_with_ipsets", "allow ipsets in a namespace with kernels before 3.13"),
     K::flag("use_pid_dir", "pid files in a directory of their own").act(daemon::use_pid_dir),
     K::value("instance", "NAME", "name of this daemon among several").default("none").lenient().act(daemon::daemon_instance),

@@ -1,7 +1,7 @@
 //! What is watched: scripts, processes, files, BFD sessions; and the small root blocks beside them.
 
 use super::K;
-use crate::config::read::{Row, garp, watched};
+use crate::config::read::{Row, garp, tracked, watched};
 
 /// Inside `vrrp_script`.
 pub(super) const SCRIPT: &[Row] = &[
@@ -60,7 +60,7 @@ pub(super) const BFD: &[Row] = &[
 ];
 
 /// Inside `track_group`.
-pub(super) const GROUP: &[Row] = &[K::list("group", "INSTANCE …", "the instances")];
+pub(super) const GROUP: &[Row] = &[K::list("group", "INSTANCE …", "the instances").act(tracked::members)];
 
 /// Inside `garp_group`.
 pub(super) const GARP_GROUP: &[Row] = &[

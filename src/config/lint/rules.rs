@@ -45,6 +45,18 @@ pub const RULES: &[Rule] = &[
     reader("unreadable", Error, "without its file there is no configuration", "correct the path or the rights of the file"),
     reader("unknown-keyword", Error, "no release of keepalived knows the word: its line does nothing", "write the word that was meant"),
     reader("joined-words", Error, "a keyword and its name without a blank between them are one unknown word", "put a blank between them"),
+    reader(
+        "untracked-route",
+        Warning,
+        "a route without 'dev' is not watched: nobody notices when it is taken away, or when its link goes down",
+        "name its interface: 'dev IF'; or say 'no_track'",
+    ),
+    reader(
+        "rule-preference",
+        Warning,
+        "a rule without 'preference' gets one by its place in the file: rules then change places with every edit",
+        "say which: 'preference N'",
+    ),
     reader("not-acted-on", Warning, "the keyword is known, but this build does nothing for it yet", "do not rely on it, or leave it out"),
     reader(
         "extra-words",

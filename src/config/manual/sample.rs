@@ -41,7 +41,7 @@ const WORDS: &[(&str, &str)] = &[
     ("MAX", "65536"),
     ("BFD", "example"),
     ("ROUTE", "198.51.100.0/24 via 192.0.2.1 dev eth0"),
-    ("RULE", "from 192.0.2.0/24 table 100"),
+    ("RULE", "from 192.0.2.0/24 table 100 preference 1000"),
     ("DOWN", "1"),
     ("MASK", "24"),
     ("N", "1"),

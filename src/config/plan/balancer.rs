@@ -130,7 +130,7 @@ fn checkers(old: &Balancer, new: &Balancer, steps: &mut Steps) {
         for checker in come {
             match gone.iter().position(|other| std::mem::discriminant(&other.kind) == std::mem::discriminant(&checker.kind)) {
                 Some(at) => {
-                    let detail = fields::between(&gone.remove(at), &checker, &[]).join("; ");
+                    let detail = fields::between(&*gone.remove(at), &*checker, &[]).join("; ");
                     steps.put(Kind::Checker, Action::Change, check(&checker, real), detail);
                 }
                 None => steps.put(Kind::Checker, Action::Add, check(&checker, real), ""),

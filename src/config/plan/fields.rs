@@ -13,6 +13,7 @@ const KEYWORDS: &[(&str, &str)] = &[
     ("transport", "unicast_peer, unicast_src_ip, mcast_src_ip, mcast_dst_ip"),
     ("addresses", "virtual_ipaddress"),
     ("excluded", "virtual_ipaddress_excluded"),
+    ("follows", "interfaces of its track_group"),
     ("track_interfaces", "track_interface"),
     ("track_scripts", "track_script"),
     ("track_files", "track_file"),

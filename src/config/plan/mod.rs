@@ -66,6 +66,10 @@ pub enum Kind {
     Instance,
     /// Addresses of interfaces, on the node that is master.
     Address,
+    /// Routes, on the node that is master or on every one.
+    Route,
+    /// Routing rules, likewise.
+    Rule,
     /// Sockets that adverts arrive on.
     Socket,
     /// Multicast groups that are joined.
@@ -99,6 +103,8 @@ impl Kind {
             Self::Process => "processes",
             Self::Instance => "vrrp instances",
             Self::Address => "addresses (where the instance is master)",
+            Self::Route => "routes",
+            Self::Rule => "routing rules",
             Self::Socket => "advert sockets",
             Self::Membership => "multicast memberships",
             Self::Firewall => "nftables: addresses that do not answer",
@@ -134,7 +140,7 @@ pub fn plan(old: &Config, new: &Config) -> Vec<Step> {
     processes(old, &new, &mut steps);
     router::steps(old, &new, &mut steps);
     balancer::steps(&old.lvs, &new.lvs, &mut steps);
-    for detail in fields::between(&old.global, &new.global, &[]) {
+    for detail in fields::between(&old.global, &new.global, &["static_routes", "static_rules"]) {
         let (name, detail) = detail.split_once(": ").unwrap_or((&detail, ""));
         steps.put(Kind::Setting, Action::Change, name, detail);
     }
@@ -148,7 +154,8 @@ fn processes(old: &Config, new: &Config, steps: &mut Steps) {
         (true, false) => steps.put(Kind::Process, Action::Remove, name, "stops"),
         (true, true) | (false, false) => {}
     };
-    process("VRRP child", !old.instances.is_empty(), !new.instances.is_empty());
+    let has_vrrp = |config: &Config| !config.instances.is_empty() || config.global.vrrp.keeps_something();
+    process("VRRP child", has_vrrp(old), has_vrrp(new));
     process("checker child", !old.lvs.is_idle(), !new.lvs.is_idle());
 }
 

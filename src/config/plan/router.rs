@@ -12,6 +12,8 @@ use std::sync::Arc;
 pub(super) fn steps(old: &Config, new: &Config, steps: &mut Steps) {
     instances(old, new, steps);
     steps.between(Kind::Address, &addresses(old), &addresses(new), |held| held.about(), |before, after| before.becomes(after));
+    sets(Kind::Route, &routes(old), &routes(new), steps);
+    sets(Kind::Rule, &rules(old), &rules(new), steps);
     sets(Kind::Socket, &sockets(old), &sockets(new), steps);
     sets(Kind::Membership, &memberships(old), &memberships(new), steps);
     sets(Kind::Firewall, &shut(old), &shut(new), steps);
@@ -59,7 +61,7 @@ fn instances(old: &Config, new: &Config, steps: &mut Steps) {
     }
     for (name, after) in &changes.changed {
         let Some(before) = running.get(name.as_str()) else { continue };
-        let mut details = fields::between(before.as_ref(), after.as_ref(), &["addresses", "excluded", "notify"]);
+        let mut details = fields::between(before.as_ref(), after.as_ref(), &["addresses", "excluded", "routes", "rules", "notify"]);
         let lists =
             [("virtual_ipaddress", &before.addresses, &after.addresses), ("virtual_ipaddress_excluded", &before.excluded, &after.excluded)];
         details.extend(
@@ -120,6 +122,19 @@ fn addresses(config: &Config) -> BTreeMap<String, Held<'_>> {
 fn place(instance: &Settings, address: &VirtualAddress) -> String {
     let device = address.device.as_deref().or(instance.interface.as_deref()).unwrap_or("no interface");
     format!("{} on {device}", address.prefix)
+}
+
+/// A route that differs in anything goes and comes again: the kernel has no other way.
+fn routes(config: &Config) -> BTreeSet<String> {
+    let of_instances =
+        config.instances.iter().flat_map(|instance| instance.routes.iter().map(|route| format!("{route} of {}", instance.name)));
+    of_instances.chain(config.global.vrrp.static_routes.iter().map(|route| format!("{route} (static)"))).collect()
+}
+
+fn rules(config: &Config) -> BTreeSet<String> {
+    let of_instances =
+        config.instances.iter().flat_map(|instance| instance.rules.iter().map(|rule| format!("{rule} of {}", instance.name)));
+    of_instances.chain(config.global.vrrp.static_rules.iter().map(|rule| format!("{rule} (static)"))).collect()
 }
 
 /// One an interface, family and protocol.

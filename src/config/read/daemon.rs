@@ -1,7 +1,7 @@
 //! `global_defs` and the root's keywords: names, files, processes.
 
 use super::{Line, Reader};
-use crate::config::model::Scheduling;
+use crate::config::model::{IpvsNamespace, Scheduling};
 use crate::config::number;
 use crate::syntax::{Complaint, INCLUDE_CHECKS};
 
@@ -27,16 +27,26 @@ pub(crate) fn default_interface(reader: &mut Reader, line: &Line<'_>) {
 /// For keywords that the original takes once: a second one is ignored.
 fn once(reader: &mut Reader, line: &Line<'_>, place: fn(&mut Reader) -> &mut Option<String>) {
     if place(reader).is_some() {
-        let message = format!("{} already specified - ignoring {}", &*line.word, line.arg(0).map_or("", |word| &word.text));
-        reader.complain(Complaint::error(line.span(), message));
-        return;
+        return ignored(reader, line);
     }
     *place(reader) = text(line);
+}
+
+fn ignored(reader: &mut Reader, line: &Line<'_>) {
+    let message = format!("{} already specified - ignoring {}", &*line.word, line.arg(0).map_or("", |word| &word.text));
+    reader.complain(Complaint::error(line.span(), message));
 }
 
 pub(crate) fn net_namespace(reader: &mut Reader, line: &Line<'_>) {
     once(reader, line, |reader| &mut reader.global.net_namespace);
     reader.global.use_pid_dir = true;
+}
+
+pub(crate) fn net_namespace_ipvs(reader: &mut Reader, line: &Line<'_>) {
+    if reader.global.net_namespace_ipvs.is_some() {
+        return ignored(reader, line);
+    }
+    reader.global.net_namespace_ipvs = Some(text(line).map_or(IpvsNamespace::Default, IpvsNamespace::Named));
 }
 
 pub(crate) fn daemon_instance(reader: &mut Reader, line: &Line<'_>) {

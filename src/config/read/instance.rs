@@ -7,6 +7,8 @@ use super::{Line, Reader};
 use crate::config::number::{self, Decimal};
 use crate::syntax::{Complaint, Span};
 use crate::types::{Family, Priority, Version, Vrid};
+use crate::vrrp::route::Route;
+use crate::vrrp::rule::Rule;
 use crate::vrrp::settings::{Peer, TrackInterface, VirtualAddress, WantedState};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -49,6 +51,8 @@ pub(crate) struct Draft {
     pub(super) fault_no_peer: bool,
     pub(super) addresses: Vec<VirtualAddress>,
     pub(super) excluded: Vec<VirtualAddress>,
+    pub(super) routes: Vec<Route>,
+    pub(super) rules: Vec<Rule>,
     pub(super) no_addresses: bool,
     pub(super) accept: At<bool>,
     pub(super) strict: Option<bool>,

@@ -14,9 +14,11 @@ pub(crate) mod notify;
 mod shape;
 mod strict;
 mod together;
+pub(crate) mod tracked;
 pub(crate) mod watched;
 
 use super::model::Global;
+use super::paths::Tables;
 use crate::syntax::{Complaint, Complaints, Item, Keyword, Span, Word};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -57,6 +59,14 @@ pub(crate) struct Reader {
     pub(super) watched: watched::Drafts,
     /// `garp_group` blocks; the last is the one being read.
     pub(super) garp_groups: Vec<garp::Group>,
+    /// The `track_group` blocks so far.
+    pub(super) track_groups: Vec<tracked::Group>,
+    /// Groups that static objects name, and where.
+    pub(super) group_uses: Vec<(String, Span)>,
+    /// Names of `/etc/iproute2`.
+    pub(super) tables: Tables,
+    /// How many rules got a preference that was not written, of IPv4 and IPv6.
+    pub(super) preferences: (u32, u32),
     /// Interfaces that must be there.
     pub(crate) interfaces: Vec<InterfaceUse>,
     /// Where commands stand, by their words: whether they may run only this host can say.
@@ -68,6 +78,11 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
+    /// One that has read nothing yet.
+    pub(super) fn knowing(tables: Tables) -> Self {
+        Self { tables, ..Self::default() }
+    }
+
     /// One more problem.
     pub(super) fn complain(&mut self, complaint: Complaint) {
         self.complaints.push(complaint);

@@ -191,6 +191,13 @@ pub fn dump_services() -> Vec<u8> {
     Attributes::command(command::GET_SERVICE).0
 }
 
+/// One service.
+pub fn get_service(key: &ServiceKey) -> Vec<u8> {
+    let mut out = Attributes::command(command::GET_SERVICE);
+    out.nest(top::SERVICE, |nest| _ = nest.key(key));
+    out.0
+}
+
 /// All destinations of a service (with NLM_F_DUMP).
 pub fn dump_destinations(key: &ServiceKey) -> Vec<u8> {
     let mut out = Attributes::command(command::GET_DEST);

@@ -19,13 +19,13 @@ mod tests;
 
 use crate::ipc::messages::{FromChecker, ToChecker};
 use crate::ipc::{Inbox, Outbox};
-use crate::ipvs::Socket;
+use crate::ipvs::Way;
 use crate::process::rooted;
 use root::{Root, RootArguments};
 
-/// Runs the checker child until the supervisor says stop or is gone; returns the exit status. `socket` is the way to the
-/// kernel's balancer when it was open before powers were dropped.
-pub async fn run(outbox: Outbox<FromChecker>, inbox: Inbox<ToChecker>, socket: Option<Socket>) -> u8 {
+/// Runs the checker child until the supervisor says stop or is gone; returns the exit status. `way` is the way to the
+/// kernel's balancer when it was opened before powers were dropped.
+pub async fn run(outbox: Outbox<FromChecker>, inbox: Inbox<ToChecker>, way: Option<Way>) -> u8 {
     outbox.post(&FromChecker::Hello { protocol: crate::ipc::messages::PROTOCOL });
-    rooted::run("checker", Root, RootArguments { outbox: outbox.clone(), socket }, outbox, inbox).await
+    rooted::run("checker", Root, RootArguments { outbox: outbox.clone(), way }, outbox, inbox).await
 }

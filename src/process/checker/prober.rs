@@ -49,12 +49,28 @@ pub(super) enum Msg {
     Replace(Vec<Watch>),
     /// Certificates are held against this from now on, and told of so many days before their end.
     Trust(Option<Arc<Trust>>, u32),
+    /// How do the checkers stand? The root is told.
+    Tell,
     /// Some deadline has come.
     Tick,
     /// Checks ended; without any, nobody carries those under way any more.
     Ended(Vec<(Ticket, Outcome)>),
     /// The script of a check ended.
     ScriptEnded { checker: CheckerId, outcome: ScriptOutcome },
+}
+
+/// How a checker stands, for readers.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Standing {
+    pub(super) has_run: bool,
+    /// Failures in a row that were forgiven.
+    pub(super) retries: u32,
+    /// The page that fails, by its place in the block.
+    pub(super) failed_page: Option<usize>,
+    /// When a script ended last, in seconds since 1970, and how: its exit status, or `due to signal 9` and the like.
+    pub(super) last: Option<(f64, String)>,
+    /// When the certificate that was seen last ends, in seconds since 1970.
+    pub(super) certificate_ends: Option<i64>,
 }
 
 pub(super) struct Prober;
@@ -132,6 +148,10 @@ impl Actor for Prober {
                 state.trust = trust;
                 state.warn_days = warn_days;
             }
+            Msg::Tell => {
+                let standings = state.jobs.values().map(|job| (job.watch.id.clone(), job.standing())).collect();
+                let _ = state.root.cast(RootMsg::Stand(standings));
+            }
             Msg::Tick => {
                 state.disarm();
                 state.begin_due(&myself);
@@ -196,7 +216,7 @@ impl State {
         }
         tracing::debug!("Activating healthchecker for service {} for VS {}", watch.server, watch.id.service);
         let probe = Arc::new(Probe::new(watch.checker.clone(), |regex| self.expressions.compiled(regex)));
-        Job { watch, schedule, round: Round::default(), probe, group, certificate_ends: None, warned: false, not_made: None }
+        Job { watch, schedule, round: Round::default(), probe, group, certificate_ends: None, warned: false, not_made: None, last: None }
     }
 
     fn keep(&mut self, number: u64, job: Job) {
@@ -280,7 +300,6 @@ impl State {
         if outcome.certificate_ends.is_some() && outcome.certificate_ends != job.certificate_ends {
             job.certificate_ends = outcome.certificate_ends;
             job.warned = false;
-            let _ = self.root.cast(RootMsg::Certificate { id: job.watch.id.clone(), ends: outcome.certificate_ends });
         }
         job.tell_of_certificate(self.warn_days);
         if let Some(due) = job.schedule.deadline() {
@@ -302,6 +321,13 @@ impl State {
             return;
         }
         let (dynamic, result) = (settings.dynamic, misc::judge(outcome, settings.dynamic));
+        if let Some(job) = self.jobs.get_mut(&number) {
+            let status = match outcome {
+                ScriptOutcome::Exited(status) => status.to_string(),
+                other => other.to_string(),
+            };
+            job.last = Some((clock::epoch_seconds(), status));
+        }
         if let (true, Ok(weight)) = (dynamic, &result)
             && let Some(job) = self.jobs.get(&number)
         {

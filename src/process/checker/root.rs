@@ -4,16 +4,17 @@ use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{self, Failure, Kind, file, words};
+use crate::check::{self, Checker, Failure, Kind, file, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
-use crate::ipvs::Socket;
+use crate::ipvs::Way;
 use crate::ipvs::wire::Mode;
+use crate::lvs::changes::{Changes, Origin};
 use crate::lvs::health::Health;
 use crate::lvs::marks::marked;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{Table, addresses, desired};
+use crate::lvs::table::{ServiceKey, Table, addresses, desired, keys};
 use crate::probe::Trust;
 use crate::process::rooted::Heard;
 use crate::sys::tuning;
@@ -55,13 +56,8 @@ pub(super) enum RootMsg {
         /// What it asks for.
         weight: Option<i64>,
     },
-    /// A server showed another certificate than before; when it ends, in seconds since 1970.
-    Certificate {
-        /// Which checker saw it.
-        id: Arc<CheckerId>,
-        /// Its notAfter.
-        ends: Option<i64>,
-    },
+    /// How the checkers stand, for the dump that was asked for.
+    Stand(dump::Standings),
     /// The script of a `MISC_CHECK` is due.
     RunScript(Arc<CheckerId>),
     /// An actor that died is to live again.
@@ -77,13 +73,13 @@ pub(super) struct RootArguments {
     /// To the supervisor.
     pub(super) outbox: Outbox<FromChecker>,
     /// The way to the kernel's balancer, when it is open already.
-    pub(super) socket: Option<Socket>,
+    pub(super) way: Option<Way>,
 }
 
 pub(super) struct State {
     outbox: Outbox<FromChecker>,
-    /// The first keeper's; later ones open their own.
-    socket: Option<Socket>,
+    /// The way to the kernel's balancer; without one every keeper opens its own.
+    way: Option<Way>,
     restarts: Restarts,
     balancer: Balancer,
     health: Vec<Health>,
@@ -91,8 +87,6 @@ pub(super) struct State {
     places: HashMap<String, usize>,
     /// What checkers said, for restarts; the rest is as configured.
     said: HashMap<Arc<CheckerId>, bool>,
-    /// Ends of certificates, for the dump.
-    certificates: HashMap<Arc<CheckerId>, i64>,
     trust: Option<Arc<Trust>>,
     masters: HashSet<String>,
     keep_table: bool,
@@ -107,13 +101,12 @@ impl Actor for Root {
     async fn pre_start(&self, _: ActorRef<RootMsg>, arguments: RootArguments) -> Result<State, ActorProcessingErr> {
         Ok(State {
             outbox: arguments.outbox,
-            socket: arguments.socket,
+            way: arguments.way,
             restarts: Restarts::new(Backoff::actor()),
             balancer: Balancer::default(),
             health: Vec::new(),
             places: HashMap::new(),
             said: HashMap::new(),
-            certificates: HashMap::new(),
             trust: None,
             masters: HashSet::new(),
             keep_table: false,
@@ -126,8 +119,8 @@ impl Actor for Root {
             RootMsg::Supervisor(Heard::Said(message)) => state.obey(&myself, message).await?,
             RootMsg::Supervisor(Heard::Gone) => state.stop(&myself, true).await,
             RootMsg::Checked { id, up, failure } => state.checked(id, up, failure.as_ref()),
-            RootMsg::Certificate { id, ends } => {
-                state.certificates.extend(ends.map(|ends| (id, ends)));
+            RootMsg::Stand(standings) => {
+                state.dump(&standings);
             }
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
@@ -162,8 +155,8 @@ impl State {
                 give_back_soon(myself);
                 self.outbox.post(&FromChecker::Running);
             }
-            ToChecker::Reload(balancer) => {
-                self.reload(*balancer);
+            ToChecker::Reload(changes) => {
+                self.reload(*changes)?;
                 give_back_soon(myself);
                 self.outbox.post(&FromChecker::Reloaded);
             }
@@ -180,12 +173,19 @@ impl State {
             ToChecker::Ping(number) => self.outbox.post(&FromChecker::Pong(number)),
             ToChecker::Dump => {
                 tracing::info!("Printing checker data for process({}) on signal", std::process::id());
-                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, &self.certificates)));
+                // The prober knows how they stand; its answer is on its way through our mailbox when it lives.
+                if !tell(PROBER, prober::Msg::Tell) {
+                    self.dump(&dump::Standings::default());
+                }
             }
             ToChecker::Retire => self.end(myself),
             ToChecker::Stop => self.stop(myself, !self.keep_table).await,
         }
         Ok(())
+    }
+
+    fn dump(&self, standings: &dump::Standings) {
+        self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, standings)));
     }
 
     async fn configure(&mut self, myself: &ActorRef<RootMsg>, balancer: Balancer) {
@@ -218,7 +218,7 @@ impl State {
             KEEPER => {
                 // Only the first one may empty the table: later ones find their own.
                 let flush = self.balancer.flush && std::mem::replace(&mut self.balancer.flush, false);
-                let arguments = keeper::Arguments { socket: self.socket.take(), flush };
+                let arguments = keeper::Arguments { way: self.way.clone(), flush };
                 Actor::spawn_linked(Some(name.to_owned()), Keeper, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
             }
             _ => {
@@ -241,7 +241,7 @@ impl State {
             if let Some(timeouts) = self.balancer.timeouts {
                 tell(KEEPER, keeper::Msg::Timeouts(timeouts));
             }
-            tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
+            tell(KEEPER, keeper::Msg::Replace(self.table()));
             self.mark();
             self.synchronise();
         } else {
@@ -267,13 +267,7 @@ impl State {
                     }
                     let id = Arc::new(CheckerId { service: service.clone(), server: real.key(), place });
                     let resume = self.said.get(&id).copied();
-                    watches.push(Watch {
-                        id,
-                        server: name.clone(),
-                        checker: Arc::new(checker.clone()),
-                        only_with: only_with.clone(),
-                        resume,
-                    });
+                    watches.push(Watch { id, server: name.clone(), checker: Arc::clone(checker), only_with: only_with.clone(), resume });
                 }
             }
         }
@@ -350,68 +344,93 @@ impl State {
         }
     }
 
-    fn reload(&mut self, mut balancer: Balancer) {
+    /// What did not change is not looked at.
+    fn reload(&mut self, changes: Changes) -> Result<(), ActorProcessingErr> {
         tracing::info!("Reinitializing ipvs");
-        balancer.share_with(&self.balancer);
-        let mut old: HashMap<String, Health> =
-            std::mem::take(&mut self.health).into_iter().map(|health| (health.settings().to_string(), health)).collect();
-        let mut said = HashMap::new();
-        for server in &balancer.servers {
-            let name = server.to_string();
-            match old.remove(&name) {
-                Some(mut health) => {
-                    self.carry_over(&mut said, &name, health.settings(), server);
-                    if health.settings() != server {
-                        self.say(&health.reloaded(server.clone()));
-                    }
-                    self.health.push(health);
-                }
-                None => {
-                    let mut health = Health::new(server.clone());
-                    self.say(&health.start());
-                    self.health.push(health);
-                }
-            }
+        let (balancer, origins) = changes.applied_to(&self.balancer).ok_or("changes of another configuration than the running one")?;
+        let old = std::mem::replace(&mut self.balancer, balancer);
+        let (changed, gone) = self.take_up(&origins);
+        if old.tls_files != self.balancer.tls_files || old.tls.warn_days != self.balancer.tls.warn_days {
+            self.trust = trust(&self.balancer);
+            tell(PROBER, prober::Msg::Trust(self.trust.clone(), self.balancer.tls.warn_days));
         }
-        for health in old.values() {
-            log(&health.stop());
-        }
-        self.said = said;
-        if balancer.tls_files != self.balancer.tls_files || balancer.tls.warn_days != self.balancer.tls.warn_days {
-            self.trust = trust(&balancer);
-            tell(PROBER, prober::Msg::Trust(self.trust.clone(), balancer.tls.warn_days));
-        }
-        let timeouts = balancer.timeouts.filter(|timeouts| self.balancer.timeouts != Some(*timeouts));
-        let sync = balancer.sync != self.balancer.sync;
-        self.balancer = balancer;
-        self.index();
-        if let Some(timeouts) = timeouts {
+        if let Some(timeouts) = self.balancer.timeouts.filter(|timeouts| old.timeouts != Some(*timeouts)) {
             tell(KEEPER, keeper::Msg::Timeouts(timeouts));
         }
-        tell(KEEPER, keeper::Msg::Replace { desired: self.table(), done: None });
+        tell(KEEPER, keeper::Msg::Reload { changed, gone });
         self.mark();
-        if sync {
+        if old.sync != self.balancer.sync {
             self.synchronise();
         }
-        tell(PROBER, prober::Msg::Replace(self.watches()));
+        if !same_checks(&old, &self.balancer) {
+            tell(PROBER, prober::Msg::Replace(self.watches()));
+        }
+        Ok(())
     }
 
-    /// What was said of checkers that go on, under their new places.
-    fn carry_over(&self, said: &mut HashMap<Arc<CheckerId>, bool>, name: &str, old: &VirtualServer, new: &VirtualServer) {
+    /// Health for the servers of a reload: what the table should hold of those that changed, and what should not be in it any more.
+    fn take_up(&mut self, origins: &[Origin]) -> (Table, Vec<ServiceKey>) {
+        let mut old: Vec<Option<Health>> = std::mem::take(&mut self.health).into_iter().map(Some).collect();
+        let mut take = |place: usize| old.get_mut(place).and_then(Option::take);
+        let kept: Vec<Option<Health>> =
+            origins.iter().map(|origin| if let Origin::Kept(place) = origin { take(*place) } else { None }).collect();
+        let (mut changed, mut gone) = (Table::new(), Vec::new());
+        for (server, health) in self.balancer.servers.clone().iter().zip(kept) {
+            let health = health.unwrap_or_else(|| {
+                let before = self.places.get(&server.to_string()).and_then(|place| take(*place));
+                gone.extend(before.iter().flat_map(|before| keys(before.settings())));
+                let health = self.changed(server, before);
+                changed.extend(desired(&health));
+                health
+            });
+            self.health.push(health);
+        }
+        for health in old.iter().flatten() {
+            log(&health.stop());
+            self.carry_over(health.settings(), None);
+            gone.extend(keys(health.settings()));
+        }
+        gone.retain(|key| !changed.contains_key(key));
+        self.index();
+        (changed, gone)
+    }
+
+    /// A server that is new, or other than before.
+    fn changed(&mut self, server: &Arc<VirtualServer>, before: Option<Health>) -> Health {
+        let (health, notices) = match before {
+            Some(mut health) => {
+                self.carry_over(&health.settings().clone(), Some(server));
+                let notices = health.reloaded(server.clone());
+                (health, notices)
+            }
+            None => {
+                let mut health = Health::new(server.clone());
+                let notices = health.start();
+                (health, notices)
+            }
+        };
+        self.say(&notices);
+        health
+    }
+
+    /// What was said of checkers that go on counts under their new places; of others it counts no more.
+    fn carry_over(&mut self, old: &VirtualServer, new: Option<&Arc<VirtualServer>>) {
         if self.said.is_empty() {
             return;
         }
-        for real in &new.real_servers {
-            let Some(before) = old.real_servers.iter().find(|other| other.key() == real.key()) else { continue };
-            for (place, checker) in (0u32..).zip(&real.checkers) {
-                let same = before.checkers.iter().position(|other| other.kind == checker.kind && other.target == checker.target);
-                let Some(was) = same.and_then(|at| u32::try_from(at).ok()) else { continue };
-                let id = |place| CheckerId { service: name.to_owned(), server: real.key(), place };
-                if let Some(up) = self.said.get(&id(was)) {
-                    said.insert(Arc::new(id(place)), *up);
-                }
+        let service = old.to_string();
+        let mut carried = Vec::new();
+        for before in &old.real_servers {
+            let after = new.and_then(|new| new.real_servers.iter().find(|other| other.key() == before.key()));
+            for (place, checker) in (0u32..).zip(&before.checkers) {
+                let id = |place| CheckerId { service: service.clone(), server: before.key(), place };
+                let Some(up) = self.said.remove(&id(place)) else { continue };
+                let is_same = |other: &Arc<Checker>| other.kind == checker.kind && other.target == checker.target;
+                let same = after.and_then(|after| after.checkers.iter().position(is_same));
+                carried.extend(same.and_then(|at| u32::try_from(at).ok()).map(|place| (Arc::new(id(place)), up)));
             }
         }
+        self.said.extend(carried);
     }
 
     /// What nftables marks follows the services that the marks are for.
@@ -464,6 +483,18 @@ impl State {
         self.outbox.post(&FromChecker::Stopped);
         myself.stop(None);
     }
+}
+
+/// Whether a reload leaves every check as it is.
+fn same_checks(old: &Balancer, new: &Balancer) -> bool {
+    let alike = |(old, new): (&Arc<VirtualServer>, &Arc<VirtualServer>)| {
+        let pairs = || old.real_servers.iter().zip(&new.real_servers);
+        Arc::ptr_eq(old, new)
+            || (&old.address, old.protocol, old.ha_suspend) == (&new.address, new.protocol, new.ha_suspend)
+                && old.real_servers.len() == new.real_servers.len()
+                && pairs().all(|(old, new)| old.key() == new.key() && old.checkers == new.checkers)
+    };
+    old.servers.len() == new.servers.len() && old.servers.iter().zip(&new.servers).all(alike)
 }
 
 /// When Keeper and Prober are done with a configuration.

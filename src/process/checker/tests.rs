@@ -3,6 +3,7 @@
 use super::*;
 use crate::check::{Checker, Kind, Target, Timing};
 use crate::ipc::{Inbox, Outbox, channel};
+use crate::lvs::changes::Changes;
 use crate::lvs::settings::{Address, Balancer, RealServer, VirtualServer};
 use crate::types::Family;
 use std::net::TcpListener;
@@ -58,7 +59,7 @@ fn balancer(port: u16, weight: u32) -> Balancer {
     let target = Target::new([127, 0, 0, 1].into(), port);
     let checker = Checker { kind: Kind::Tcp, target, timing, alpha: true, log_all_failures: false };
     let mut server = VirtualServer::new(Address::Socket([192, 0, 2, 1].into(), 80), Family::V4);
-    server.real_servers = vec![RealServer { weight, checkers: vec![checker], ..RealServer::new([127, 0, 0, 1].into(), port) }];
+    server.real_servers = vec![RealServer { weight, checkers: vec![checker.into()], ..RealServer::new([127, 0, 0, 1].into(), port) }];
     Balancer { servers: vec![Arc::new(server)], ..Balancer::default() }
 }
 
@@ -75,7 +76,7 @@ fn equal_checks_of_two_virtual_servers_are_one_connection_and_both_follow_it() {
         let mut both = balancer(port, 1);
         let mut other = VirtualServer::clone(&both.servers[0]);
         other.address = Address::Socket([192, 0, 2, 2].into(), 80);
-        other.real_servers[0].checkers[0].alpha = false;
+        Arc::make_mut(&mut other.real_servers[0].checkers[0]).alpha = false;
         both.servers.push(Arc::new(other));
         let mut child = Child::start(both).await;
         let accepted = Arc::new(AtomicUsize::new(0));
@@ -111,7 +112,7 @@ fn checks_follow_the_server_through_a_reload_and_the_death_of_the_prober() {
         let port = listener.local_addr().unwrap().port();
         let mut child = Child::start(balancer(port, 1)).await;
         child.goes(true).await;
-        child.to.post(&ToChecker::Reload(Box::new(balancer(port, 7))));
+        child.to.post(&ToChecker::Reload(Box::new(Changes::between(&balancer(port, 1), &balancer(port, 7)))));
         child.until(|said| matches!(said, FromChecker::Reloaded).then_some(())).await;
         child.to.post(&ToChecker::Dump);
         let text = child.until(|said| if let FromChecker::Dumped(text) = said { Some(text) } else { None }).await;
@@ -125,6 +126,62 @@ fn checks_follow_the_server_through_a_reload_and_the_death_of_the_prober() {
         child.to.post(&ToChecker::Ping(5));
         child.until(|said| (said == FromChecker::Pong(5)).then_some(())).await;
         drop(listener);
+        child.stop().await;
+    });
+}
+
+#[test]
+fn a_script_that_still_runs_from_before_is_asked_for_again() {
+    use crate::types::{Command, ScriptOutcome};
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut scripted = balancer(80, 1);
+        let mut server = VirtualServer::clone(&scripted.servers[0]);
+        let command = Command { argv: vec!["/check".into()], user: None };
+        let settings = crate::check::misc::Settings { command, timeout: Duration::from_secs(1), dynamic: false };
+        Arc::make_mut(&mut server.real_servers[0].checkers[0]).kind = Kind::Misc(settings);
+        scripted.servers = vec![Arc::new(server)];
+        let mut child = Child::start(scripted).await;
+        let asked = |said| if let FromChecker::RunScript(checker) = said { Some(checker) } else { None };
+        for outcome in [ScriptOutcome::Exited(0), ScriptOutcome::TimedOut, ScriptOutcome::StillRunning, ScriptOutcome::StillRunning] {
+            let checker = child.until(asked).await;
+            child.to.post(&ToChecker::ScriptEnded { checker, outcome });
+        }
+        let checker = child.until(asked).await;
+        child.to.post(&ToChecker::Dump);
+        let text = child.until(|said| if let FromChecker::Dumped(text) = said { Some(text) } else { None }).await;
+        assert!(text.contains("   Has run = yes\n") && text.contains("   Retries iterations = 1\n"), "{text}");
+        assert!(text.contains("   Last status = timed out\n"), "{text}");
+        child.to.post(&ToChecker::ScriptEnded { checker, outcome: ScriptOutcome::Exited(3) });
+        child.goes(false).await;
+        child.stop().await;
+    });
+}
+
+#[test]
+fn a_check_that_cannot_be_made_takes_no_server_out() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut bound = balancer(listener.local_addr().unwrap().port(), 1);
+        let mut server = VirtualServer::clone(&bound.servers[0]);
+        let checker = Arc::make_mut(&mut server.real_servers[0].checkers[0]);
+        // As on a backup, whose address to bind is the master's.
+        checker.target.bind = Some([192, 0, 2, 77].into());
+        checker.alpha = false;
+        bound.servers = vec![Arc::new(server)];
+        let mut child = Child::start(bound).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        child.to.post(&ToChecker::Dump);
+        let silent = |said| match said {
+            FromChecker::Checked { .. } => panic!("nothing is known of the server"),
+            FromChecker::Dumped(text) => Some(text),
+            _ => None,
+        };
+        let text = child.until(silent).await;
+        assert!(text.contains("   Up = yes\n   Has run = no\n"), "{text}");
         child.stop().await;
     });
 }

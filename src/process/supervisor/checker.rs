@@ -7,6 +7,7 @@ use crate::actor::Restart;
 use crate::check::Kind;
 use crate::check::tls::Files;
 use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
+use crate::lvs::changes::Changes;
 use crate::lvs::marks;
 use crate::lvs::settings::Balancer;
 use crate::process::paths;
@@ -175,18 +176,19 @@ impl State {
             CheckerSaid::Running => {
                 child.running = true;
                 self.say_files();
+                self.keep_record();
                 self.is_ready();
                 tuning::give_back_memory();
                 self.reload_if_asked(myself);
             }
             CheckerSaid::Reloaded => {
                 tracing::debug!("the checker child has reloaded");
-                tuning::give_back_memory();
                 self.say_files();
+                self.balanced(myself);
             }
             CheckerSaid::Dumped(text) => {
                 let path = paths::checker_dump_path(&self.options, &self.config.global);
-                self.put(&path, &text);
+                self.put(&path, &format!("{}{text}", self.global_text()));
             }
         }
     }
@@ -221,15 +223,16 @@ impl State {
         self.checker.post(ToChecker::Dump);
     }
 
-    /// A reload is done for the supervisor: the checker child gets what is new for it.
-    pub(super) fn reload_checker(&mut self, myself: &ActorRef<Msg>) {
+    /// A reload is done for the supervisor: the checker child gets what is new for it. Whether it will answer that it took it up.
+    pub(super) fn reload_checker(&mut self, myself: &ActorRef<Msg>) -> bool {
         let wanted = self.wants_checker();
-        let balancer = self.balancer();
+        let mut balancer = self.balancer();
+        balancer.share_with(&self.checker.told);
         let Some(child) = &self.checker.child else {
             if wanted {
                 let _ = myself.cast(Msg::StartChecker);
             }
-            return;
+            return false;
         };
         if !wanted {
             self.checker.retires = true;
@@ -240,14 +243,18 @@ impl State {
             self.checker.post(ToChecker::Retire);
         } else if self.checker.told != balancer {
             self.memory.forget_checkers();
-            self.checker.told = balancer.clone();
-            self.checker.post(ToChecker::Reload(Box::new(balancer)));
+            let changes = Changes::between(&self.checker.told, &balancer);
+            self.checker.told = balancer;
+            self.checker.post(ToChecker::Reload(Box::new(changes)));
+            return true;
         }
+        false
     }
 
     /// The child's process ended.
     pub(super) fn checker_ended(&mut self, myself: &ActorRef<Msg>, died: Option<&Died>, restart: &Restart) {
         self.checker.child = None;
+        self.balanced(myself);
         if self.stopping {
             self.tell_stop_time(died);
             self.end_if_alone(myself);

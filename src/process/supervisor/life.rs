@@ -13,6 +13,7 @@ use crate::sys::privileges::RunAs;
 use crate::sys::process::Spawn;
 use crate::sys::tuning::{self, Tuning};
 use ractor::{Actor, ActorRef, SupervisionEvent};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,7 @@ impl State {
                 "Warning - keepalived has no configuration to run: no VRRP instance and no virtual server, until a reload brings one"
             );
             self.stands();
+            self.keep_record();
             self.is_ready();
             return;
         }
@@ -120,6 +122,7 @@ impl State {
                 RoleName::Mail => Tuning::default(),
             },
             parent: std::process::id(),
+            balancer: self.balancer.as_ref().map(AsRawFd::as_raw_fd),
         };
         Spawn {
             arguments: self.arguments.iter().map(Into::into).collect(),
@@ -163,6 +166,7 @@ impl State {
         if let Some(child) = &mut self.child {
             child.running = true;
         }
+        self.keep_record();
         self.is_ready();
         self.tell_status();
         tuning::give_back_memory();

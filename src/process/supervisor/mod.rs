@@ -76,6 +76,8 @@ pub(super) struct Setup {
     pub(super) report: Option<Outcome>,
     /// For process events, of the network namespace in which we were started.
     pub(super) connector: Option<OwnedFd>,
+    /// The network namespace with the balancer's table, when it is another one.
+    pub(super) balancer: Option<OwnedFd>,
 }
 
 /// To the supervisor.
@@ -197,11 +199,14 @@ struct ChildRef {
 
 struct State {
     record: Record,
+    /// The record says what runs.
+    recorded: bool,
     arguments: Vec<String>,
     options: Options,
     config: Config,
     pid_paths: PidPaths,
     vrrp_pid_file: Option<PidFile>,
+    balancer: Option<OwnedFd>,
     run_as: RunAs,
     report: Option<Outcome>,
     memory: Memory,
@@ -250,15 +255,15 @@ impl Actor for Supervisor {
         }
         myself.cast(Msg::StartChecker)?;
         myself.cast(Msg::Start)?;
-        let record = Record::new(&setup.pid_paths.supervisor);
-        record.write(&setup.options, &setup.config, scripts::unprivileged(setup.run_as));
         let mut state = State {
-            record,
+            record: Record::new(&setup.pid_paths.supervisor),
+            recorded: false,
             arguments: setup.arguments,
             options: setup.options,
             config: setup.config,
             pid_paths: setup.pid_paths,
             vrrp_pid_file: setup.vrrp_pid_file,
+            balancer: setup.balancer,
             run_as: setup.run_as,
             report: setup.report,
             memory: Memory::new(),
@@ -384,11 +389,18 @@ impl State {
     /// The configuration that counts from now on, for everybody beside the child.
     fn take_up(&mut self, config: Config, table: Table) {
         self.config = config;
-        self.record.write(&self.options, &self.config, scripts::unprivileged(self.run_as));
+        self.recorded = false;
         self.farewell.send_replace((self.config.global.shutdown.clone(), table.clone()));
         self.herald.configure(self.config.clone(), table);
         self.instruct_postman();
         self.observer.observe(tracked(&self.config));
+    }
+
+    /// What runs stands in its file.
+    fn keep_record(&mut self) {
+        if !std::mem::replace(&mut self.recorded, true) {
+            self.record.write(&self.options, &self.config, scripts::unprivileged(self.run_as));
+        }
     }
 
     /// To the living child, if there is one.
@@ -428,5 +440,5 @@ pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
 
 /// Whether the VRRP child has something to do.
 pub(super) fn wants_child(options: &Options, config: &Config) -> bool {
-    options.wants_vrrp() && (options.all || !config.instances.is_empty() || !config.global.vrrp.static_addresses.is_empty())
+    options.wants_vrrp() && (options.all || !config.instances.is_empty() || config.global.vrrp.keeps_something())
 }

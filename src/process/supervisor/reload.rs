@@ -45,6 +45,8 @@ enum Phase {
     Committing,
     /// No instance is left: the child stops.
     Retiring,
+    /// The checker child makes its changes.
+    Balancing,
 }
 
 impl Reload {
@@ -143,6 +145,7 @@ impl State {
         if let Phase::Preparing(new) = std::mem::take(&mut self.reload.phase) {
             let table = scripts::table(&new, self.run_as);
             self.take_up(*new, table);
+            self.keep_record();
             self.reload.phase = Phase::Committing;
             self.post(ToVrrp::Commit { generation });
         }
@@ -184,15 +187,28 @@ impl State {
         self.reload_done(myself);
     }
 
+    /// The VRRP child's part is done; the checker child's is left.
     fn reload_done(&mut self, myself: &ActorRef<Msg>) {
-        tracing::info!("Reload complete");
-        self.reload_checker(myself);
+        let told = self.reload_checker(myself);
         self.watch_for_planned_reloads(myself);
         if self.child.is_none() && self.wants_child() {
             let _ = myself.cast(Msg::Start);
         }
         self.tell_status();
-        self.reload_ends(myself);
+        self.reload.phase = Phase::Balancing;
+        if !told {
+            self.balanced(myself);
+        }
+    }
+
+    /// The checker child did it, or has ended, or had nothing to do.
+    pub(super) fn balanced(&mut self, myself: &ActorRef<Msg>) {
+        if matches!(self.reload.phase, Phase::Balancing) {
+            // Written last: for thousands of servers it takes longer than all the rest.
+            self.keep_record();
+            tracing::info!("Reload complete");
+            self.reload_ends(myself);
+        }
     }
 
     fn reload_ends(&mut self, myself: &ActorRef<Msg>) {
@@ -212,6 +228,7 @@ impl State {
                 self.systemd.ready();
             }
             Phase::Retiring => self.reload.phase = Phase::Retiring,
+            Phase::Balancing => self.reload.phase = Phase::Balancing,
         }
     }
 
@@ -228,7 +245,7 @@ impl State {
                 self.systemd.ready();
             }
             Phase::Committing => self.kill_child("it did not finish a reload in time"),
-            Phase::Idle | Phase::Retiring => {}
+            Phase::Idle | Phase::Retiring | Phase::Balancing => {}
         }
     }
 }

@@ -1,14 +1,22 @@
-//! The address keeper: puts virtual addresses into the kernel and takes out what is ours, many in one system call.
+//! The keeper: puts virtual addresses, routes and rules into the kernel and takes out what is ours, many in one system call.
 
-use super::messages::{AnnouncerMsg, Burst, KeeperMsg, RootMsg};
+mod host;
+mod paths;
+
+use super::messages::{AnnouncerMsg, Burst, Held, KeeperMsg, RootMsg};
 use super::shared::Shared;
-use crate::net::address::{AddressOp, KernelAddress, PROTOCOL_KEEPALIVED, Rtnl};
+use crate::net::address::{AddressOp, KernelAddress, PROTOCOL_KEEPALIVED};
 use crate::net::mirror::AddressKey;
 use crate::net::nftables::{Nft, NftError, Shut};
+use crate::net::route::RouteOp;
+use crate::net::rtnl::{self, Mode, Rtnl, RtnlError};
+use crate::net::rule::RuleOp;
 use crate::net::sysctl::PromoteSecondaries;
+use crate::net::wire::Builder;
 use crate::types::Family;
 use crate::types::Firewall;
 use crate::vrrp::settings::{Settings, VirtualAddress};
+use host::Host;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
@@ -29,6 +37,7 @@ pub(super) struct Keeping {
     added: HashSet<(u32, AddressKey)>,
     /// Interfaces whose `promote_secondaries` we look after; dropping puts back what was there.
     promoted: BTreeMap<Arc<str>, Option<PromoteSecondaries>>,
+    host: Host,
 }
 
 /// Whose address it is.
@@ -48,10 +57,52 @@ impl<'a> Holder<'a> {
 const STATIC: Holder<'static> = Holder { name: "static_ipaddress", interface: None, owner: true };
 
 enum Order {
-    Change { name: Arc<str>, device: Arc<str>, op: AddressOp },
+    Change { name: Arc<str>, op: Op },
     Shut(Vec<Shut>),
     Open(Vec<Shut>),
     Announce(Burst),
+}
+
+/// One request to the kernel.
+enum Op {
+    /// On the device of this name.
+    Address(AddressOp, Arc<str>),
+    Route(Box<RouteOp>),
+    Rule(Box<RuleOp>),
+}
+
+impl rtnl::Order for Op {
+    fn emit(&self, m: &mut Builder, sequence: u32, mode: Mode) {
+        match self {
+            Self::Address(op, _) => op.emit(m, sequence, mode),
+            Self::Route(op) => op.emit(m, sequence, mode),
+            Self::Rule(op) => op.emit(m, sequence, mode),
+        }
+    }
+
+    fn reached(&self, code: i32) -> bool {
+        match self {
+            Self::Address(op, _) => op.reached(code),
+            Self::Route(op) => op.reached(code),
+            Self::Rule(op) => op.reached(code),
+        }
+    }
+
+    fn replaces(&self) -> bool {
+        match self {
+            Self::Address(op, _) => op.replaces(),
+            Self::Route(op) => op.replaces(),
+            Self::Rule(op) => op.replaces(),
+        }
+    }
+
+    fn what(&self) -> String {
+        match self {
+            Self::Address(op, _) => op.what(),
+            Self::Route(op) => op.what(),
+            Self::Rule(op) => op.what(),
+        }
+    }
 }
 
 impl Actor for Keeper {
@@ -72,6 +123,7 @@ impl Actor for Keeper {
             queue: VecDeque::new(),
             added: HashSet::new(),
             promoted: BTreeMap::new(),
+            host: Host::default(),
         })
     }
 
@@ -82,21 +134,13 @@ impl Actor for Keeper {
             KeeperMsg::Install(settings) => state.install(&settings),
             KeeperMsg::Remove(settings) => state.remove(&settings),
             KeeperMsg::Replace { settings, removed, added } => {
-                for address in &removed {
-                    state.queue_delete(&Holder::of(&settings), address);
-                }
-                for address in &added {
-                    state.queue_add(&Holder::of(&settings), address);
-                }
+                state.let_go(&Holder::of(&settings), &removed);
+                state.hold(&Holder::of(&settings), &added);
             }
-            KeeperMsg::Static { removed, added } => {
-                for address in &removed {
-                    state.queue_delete(&STATIC, address);
-                }
-                for address in &added {
-                    state.queue_add(&STATIC, address);
-                }
+            KeeperMsg::Static { removed, added, all } => {
+                state.keep_otherwise(&removed, &added, all);
             }
+            KeeperMsg::Heard(changes) => state.restore(&changes),
             KeeperMsg::Announce(burst) if idle => state.shared.announcer.cast(AnnouncerMsg::Burst(burst)),
             KeeperMsg::Announce(burst) => state.queue.push_back(Order::Announce(burst)),
             KeeperMsg::Flush => {
@@ -155,12 +199,16 @@ impl Keeping {
         if settings.is_shut() {
             self.queue.push_back(Order::Shut(self.shut(settings)));
         }
+        let holder = Holder::of(settings);
         for address in settings.addresses.iter().chain(&settings.excluded) {
-            self.queue_add(&Holder::of(settings), address);
+            self.queue_add(&holder, address);
         }
+        self.add_paths(&holder, &settings.routes, &settings.rules);
     }
 
+    /// What stands on something goes before it: rules before the routes of their tables, routes before the addresses they start from.
     fn remove(&mut self, settings: &Settings) {
+        self.delete_paths(&Holder::of(settings), &settings.routes, &settings.rules);
         for address in settings.addresses.iter().chain(&settings.excluded) {
             self.queue_delete(&Holder::of(settings), address);
         }
@@ -169,11 +217,30 @@ impl Keeping {
         }
     }
 
+    fn hold(&mut self, holder: &Holder<'_>, held: &Held) {
+        for address in &held.addresses {
+            self.queue_add(holder, address);
+        }
+        self.add_paths(holder, &held.routes, &held.rules);
+    }
+
+    fn let_go(&mut self, holder: &Holder<'_>, held: &Held) {
+        self.delete_paths(holder, &held.routes, &held.rules);
+        for address in &held.addresses {
+            self.queue_delete(holder, address);
+        }
+    }
+
     /// The device's name and index, when it exists.
     fn device(&self, interface: Option<&str>, address: &VirtualAddress) -> Option<(Arc<str>, u32)> {
         let name = address.device.as_deref().or(interface)?;
         let index = self.shared.mirror().by_name(name)?.index;
         Some((name.into(), index))
+    }
+
+    /// Whether the kernel has no such address.
+    fn is_absent(&self, address: &VirtualAddress, ifindex: u32) -> bool {
+        self.in_kernel(&KernelAddress::from(address, ifindex)).is_none()
     }
 
     /// Whether the kernel has this address, and with whose protocol number.
@@ -200,7 +267,7 @@ impl Keeping {
             return;
         }
         self.added.insert((ifindex, wanted.key()));
-        self.queue.push_back(Order::Change { name: name.into(), device, op: AddressOp::Add(wanted) });
+        self.queue.push_back(Order::Change { name: name.into(), op: Op::Address(AddressOp::Add(wanted), device) });
     }
 
     fn queue_delete(&mut self, holder: &Holder<'_>, address: &VirtualAddress) {
@@ -209,20 +276,20 @@ impl Keeping {
         let there = self.added.contains(&(ifindex, unwanted.key())) || self.in_kernel(&unwanted).is_some();
         if there && self.is_ours(holder, &unwanted) {
             self.added.remove(&(ifindex, unwanted.key()));
-            self.queue.push_back(Order::Change { name: holder.name.into(), device, op: AddressOp::Delete(unwanted) });
+            self.queue.push_back(Order::Change { name: holder.name.into(), op: Op::Address(AddressOp::Delete(unwanted), device) });
         }
     }
 
-    /// The next batch: a run of address changes in one request, or what stands between two runs.
+    /// The next batch: a run of changes in one request, or what stands between two runs.
     fn carry_out(&mut self) {
         let mut changes = Vec::new();
         let mut who = Vec::new();
         let mut bursts = Vec::new();
         while changes.len() < BATCH {
             match self.queue.pop_front() {
-                Some(Order::Change { name, device, op }) => {
+                Some(Order::Change { name, op }) => {
                     changes.push(op);
-                    who.push((name, device));
+                    who.push(name);
                 }
                 Some(Order::Announce(burst)) => bursts.push(burst),
                 Some(Order::Shut(addresses)) => self.with_firewall(|nft| nft.block(&addresses)),
@@ -237,9 +304,9 @@ impl Keeping {
                 None => break,
             }
         }
-        for ((op, (name, device)), result) in changes.iter().zip(who).zip(self.rtnl.apply(&changes)) {
+        for ((op, name), result) in changes.iter().zip(who).zip(self.rtnl.apply(&changes)) {
             if let Err(error) = result {
-                report_failure(op, &name, &device, &error);
+                report_failure(op, &name, &error);
             }
         }
         for burst in bursts {
@@ -283,10 +350,14 @@ impl Keeping {
     }
 }
 
-fn report_failure(op: &AddressOp, name: &str, device: &str, error: &dyn std::error::Error) {
-    let (verb, address) = match op {
-        AddressOp::Add(address) => ("add", address),
-        AddressOp::Delete(address) => ("remove", address),
+fn report_failure(op: &Op, name: &str, error: &RtnlError) {
+    let (verb, address, device) = match op {
+        Op::Address(AddressOp::Add(address), device) => ("add", address, device),
+        Op::Address(AddressOp::Delete(address), device) => ("remove", address, device),
+        Op::Route(_) | Op::Rule(_) => {
+            tracing::error!(instance = name, "({name}) {error}");
+            return;
+        }
     };
     let why = super::sockets::with_sources(error);
     tracing::error!(instance = name, "({name}) cannot {verb} {} on {device}: {why}", address.prefix);

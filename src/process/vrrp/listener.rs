@@ -1,16 +1,17 @@
 //! The netlink reflector's actor: keeps the mirror and tells instances what changed for them.
 
 use super::carrier::Carriers;
-use super::messages::{InstanceId, InstanceMsg, LinkView, ListenerMsg};
+use super::messages::{InstanceId, InstanceMsg, KeeperMsg, LinkView, ListenerMsg, Service, Watch};
 use super::shared::Shared;
 use crate::net::address::PROTOCOL_KEEPALIVED;
 use crate::net::mirror::{Change, Link};
-use crate::net::reflector::Reflector;
+use crate::net::reflector::{Reflector, Subscription};
 use crate::sys::clock;
 use crate::types::{Family, Instant, IpPrefix};
 use crate::vrrp::trackers::link::LinkSettings;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -40,18 +41,19 @@ pub(super) struct Listening {
     /// Who sends from this configured address, and whether it was here.
     sources: HashMap<IpAddr, (bool, Vec<InstanceId>)>,
     watching: HashMap<InstanceId, Watch>,
+    /// Who has a tracked route to there.
+    destinations: HashMap<IpPrefix, Vec<InstanceId>>,
+    /// Who has a tracked rule of this priority.
+    priorities: HashMap<u32, Vec<InstanceId>>,
+    /// The keeper is told of what the host keeps.
+    host: bool,
+    subscription: Subscription,
 }
 
 #[derive(Default)]
 struct Interest {
     told: Option<Option<LinkView>>,
     instances: BTreeSet<InstanceId>,
-}
-
-struct Watch {
-    interfaces: Vec<Arc<str>>,
-    addresses: Vec<IpAddr>,
-    source: Option<IpAddr>,
 }
 
 impl Drop for Listening {
@@ -79,6 +81,7 @@ impl Actor for Listener {
             }
         }
         shared.mirror().replace(mirror);
+        let subscription = reflector.subscription()?;
         let reader = tokio::spawn(read(reflector, Arc::clone(&shared), myself));
         Ok(Listening {
             shared,
@@ -90,19 +93,29 @@ impl Actor for Listener {
             addresses: HashMap::new(),
             sources: HashMap::new(),
             watching: HashMap::new(),
+            destinations: HashMap::new(),
+            priorities: HashMap::new(),
+            host: false,
+            subscription,
         })
     }
 
     async fn handle(&self, myself: ActorRef<Self::Msg>, message: Self::Msg, state: &mut Self::State) -> Result<(), ActorProcessingErr> {
         match message {
-            ListenerMsg::Watch { id, interfaces, addresses, source } => {
+            ListenerMsg::Watch { id, watch } => {
                 state.forget(id);
-                state.watch(id, Watch { interfaces, addresses, source });
+                state.watch(id, watch);
+            }
+            ListenerMsg::WatchHost(watched) => {
+                state.host = watched;
+                if watched {
+                    state.follow_routes();
+                }
             }
             ListenerMsg::Forget { id } => state.forget(id),
             ListenerMsg::Links(settings) => state.look_otherwise(settings),
             ListenerMsg::LookAgain => state.look_again(),
-            ListenerMsg::Changed(changes) => state.heard(&changes?),
+            ListenerMsg::Changed(changes) => state.heard(changes?),
             #[cfg(test)]
             ListenerMsg::Panic => std::panic::panic_any("asked to"),
         }
@@ -124,6 +137,18 @@ async fn read(mut reflector: Reflector, shared: Arc<Shared>, listener: ActorRef<
         }
         if listener.cast(ListenerMsg::Changed(changes)).is_err() || last {
             return;
+        }
+    }
+}
+
+/// Takes an instance out of the lists under these keys.
+fn leave<K: Eq + Hash>(lists: &mut HashMap<K, Vec<InstanceId>>, keys: &[K], id: InstanceId) {
+    for key in keys {
+        if let Some(ids) = lists.get_mut(key) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                lists.remove(key);
+            }
         }
     }
 }
@@ -157,19 +182,29 @@ impl Listening {
             entry.1.push(id);
             self.shared.tell(id, InstanceMsg::ConfiguredSource { present });
         }
+        for destination in &watch.destinations {
+            self.destinations.entry(*destination).or_default().push(id);
+        }
+        for priority in &watch.priorities {
+            self.priorities.entry(*priority).or_default().push(id);
+        }
+        if !watch.destinations.is_empty() || !watch.priorities.is_empty() {
+            self.follow_routes();
+        }
         self.watching.insert(id, watch);
+    }
+
+    fn follow_routes(&mut self) {
+        if let Err(error) = self.subscription.follow_routes() {
+            tracing::error!("cannot follow the kernel's route and rule messages: {error}; one that is taken away is not noticed");
+        }
     }
 
     fn forget(&mut self, id: InstanceId) {
         let Some(watch) = self.watching.remove(&id) else { return };
-        for address in watch.addresses {
-            if let Some(ids) = self.addresses.get_mut(&address) {
-                ids.retain(|other| *other != id);
-                if ids.is_empty() {
-                    self.addresses.remove(&address);
-                }
-            }
-        }
+        leave(&mut self.addresses, &watch.addresses, id);
+        leave(&mut self.destinations, &watch.destinations, id);
+        leave(&mut self.priorities, &watch.priorities, id);
         for name in watch.interfaces {
             if let Some(interest) = self.interfaces.get_mut(&name) {
                 interest.instances.remove(&id);
@@ -221,22 +256,46 @@ impl Listening {
         });
     }
 
-    fn heard(&mut self, changes: &[Change]) {
+    fn heard(&mut self, changes: Vec<Change>) {
         if self.monitoring {
             changes.iter().for_each(|change| self.report(change));
         }
         let mut touched = HashSet::new();
-        for change in changes {
+        for change in &changes {
             self.changed(change, &mut touched);
         }
         for name in touched {
             self.tell_if_changed(&name);
         }
         // after the links: an address that went with its interface is not to be put back
-        for change in changes {
-            if let Change::AddressGone { ifindex, prefix } = change {
-                self.tell_lost(*ifindex, *prefix);
+        for change in &changes {
+            self.tell_loss(change);
+        }
+        if self.host {
+            self.shared.keeper.cast(KeeperMsg::Heard(changes));
+        }
+    }
+
+    /// Tells those who miss what is gone.
+    fn tell_loss(&self, change: &Change) {
+        match change {
+            Change::AddressGone { ifindex, prefix } => self.tell_lost(*ifindex, *prefix),
+            Change::RouteGone(key) => {
+                for id in self.destinations.get(&key.destination).into_iter().flatten() {
+                    self.shared.tell(*id, InstanceMsg::RouteLost(Box::new(key.clone())));
+                }
             }
+            Change::RuleGone(key) => {
+                for id in self.priorities.get(&key.priority).into_iter().flatten() {
+                    self.shared.tell(*id, InstanceMsg::RuleLost(Box::new(key.clone())));
+                }
+            }
+            // Masters ask for everything again; what is there stays as it is.
+            Change::PathsUnknown if !self.destinations.is_empty() || !self.priorities.is_empty() => {
+                self.shared.instances.tell_all(|| InstanceMsg::Rebuilt(Service::Keeper));
+            }
+            Change::PathsUnknown | Change::AddressAppeared { .. } | Change::AddressChanged { .. } => {}
+            Change::LinkAppeared(_) | Change::LinkChanged(_) | Change::LinkGone { .. } | Change::LinkRenamed { .. } => {}
         }
     }
 
@@ -250,7 +309,10 @@ impl Listening {
             | Change::LinkChanged(_)
             | Change::LinkGone { .. }
             | Change::LinkRenamed { .. }
-            | Change::AddressChanged { .. } => {}
+            | Change::AddressChanged { .. }
+            | Change::RouteGone(_)
+            | Change::RuleGone(_)
+            | Change::PathsUnknown => {}
         }
     }
 
@@ -274,6 +336,7 @@ impl Listening {
             Change::AddressAppeared { ifindex, address } => self.address_changed(*ifindex, address.prefix, true, touched),
             Change::AddressChanged { ifindex, .. } => touched.extend(self.name_of(*ifindex)),
             Change::AddressGone { ifindex, prefix } => self.address_changed(*ifindex, *prefix, false, touched),
+            Change::RouteGone(_) | Change::RuleGone(_) | Change::PathsUnknown => {}
         }
     }
 

@@ -1,14 +1,18 @@
 //! Who can be told what.
 
 use super::dump::Section;
-use crate::config::model::Watched;
+use crate::config::model::{VrrpGlobal, Watched};
 use crate::ipc::messages::{FromVrrp, ToVrrp};
 use crate::net::mirror::Change;
 use crate::net::reflector::ReflectorError;
+use crate::net::route::RouteKey;
+use crate::net::rule::RuleKey;
 use crate::process::rooted::Heard;
 use crate::types::{IpPrefix, MacAddr, ScriptOutcome};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::group::Report;
+use crate::vrrp::route::Route;
+use crate::vrrp::rule::Rule;
 use crate::vrrp::settings::{GroupSettings, Settings, VirtualAddress};
 use crate::vrrp::trackers::link::LinkSettings;
 use std::net::IpAddr;
@@ -97,6 +101,10 @@ pub(super) enum InstanceMsg {
     Link { name: Arc<str>, view: Option<LinkView> },
     /// Whether the configured source address is on this machine.
     ConfiguredSource { present: bool },
+    /// A route with one of our destinations is gone from the kernel.
+    RouteLost(Box<RouteKey>),
+    /// A rule with one of our priorities is gone from the kernel.
+    RuleLost(Box<RuleKey>),
     /// One of our addresses is gone from the kernel.
     AddressLost { device: Arc<str>, prefix: IpPrefix },
     /// The sync group moves.
@@ -188,9 +196,11 @@ pub(super) enum KeeperMsg {
     /// Remove what is ours of these.
     Remove(Arc<Settings>),
     /// While the instance holds its addresses: a reload, or somebody deleted one.
-    Replace { settings: Arc<Settings>, removed: Vec<VirtualAddress>, added: Vec<VirtualAddress> },
-    /// `static_ipaddress`: these go, those come.
-    Static { removed: Vec<VirtualAddress>, added: Vec<VirtualAddress> },
+    Replace { settings: Arc<Settings>, removed: Held, added: Held },
+    /// What the host keeps whatever the state: these go, those come, which makes all of these.
+    Static { removed: Held, added: Held, all: Held },
+    /// Something of ours may be gone from the kernel: what the host is to keep is put back.
+    Heard(Vec<Change>),
     /// To be passed on when everything before it is in the kernel.
     Announce(Burst),
     /// Carry out what is queued.
@@ -199,6 +209,41 @@ pub(super) enum KeeperMsg {
     Finish { keep_addresses: bool },
     #[cfg(test)]
     Panic,
+}
+
+/// What somebody holds in the kernel.
+#[derive(Clone, PartialEq, Default, Debug)]
+pub(super) struct Held {
+    pub(super) addresses: Vec<VirtualAddress>,
+    pub(super) routes: Vec<Route>,
+    pub(super) rules: Vec<Rule>,
+}
+
+impl Held {
+    pub(super) fn is_empty(&self) -> bool {
+        self.addresses.is_empty() && self.routes.is_empty() && self.rules.is_empty()
+    }
+
+    /// What the host keeps.
+    pub(super) fn of_host(global: &VrrpGlobal) -> Self {
+        Self { addresses: global.static_addresses.clone(), routes: global.static_routes.clone(), rules: global.static_rules.clone() }
+    }
+
+    /// What is here and not there. Who watches it makes no difference to the kernel.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        fn only<T: PartialEq + Clone>(one: &[T], other: &[T], in_kernel: impl Fn(&T) -> T) -> Vec<T> {
+            let theirs: Vec<T> = other.iter().map(&in_kernel).collect();
+            one.iter().filter(|item| !theirs.contains(&in_kernel(item))).cloned().collect()
+        }
+        let address = |address: &VirtualAddress| VirtualAddress { no_track: false, track_group: None, ..address.clone() };
+        let route = |route: &Route| Route { no_track: false, track_group: None, ..route.clone() };
+        let rule = |rule: &Rule| Rule { no_track: false, track_group: None, ..rule.clone() };
+        Self {
+            addresses: only(&self.addresses, &other.addresses, address),
+            routes: only(&self.routes, &other.routes, route),
+            rules: only(&self.rules, &other.rules, rule),
+        }
+    }
 }
 
 /// So many messages for each of these addresses.
@@ -251,9 +296,25 @@ pub(super) enum SocketsMsg {
     Panic,
 }
 
+/// What an instance wants to be told of.
+#[derive(Debug)]
+pub(super) struct Watch {
+    pub(super) interfaces: Vec<Arc<str>>,
+    /// Virtual addresses.
+    pub(super) addresses: Vec<IpAddr>,
+    /// The configured source of adverts.
+    pub(super) source: Option<IpAddr>,
+    /// Destinations of tracked routes.
+    pub(super) destinations: Vec<IpPrefix>,
+    /// Priorities of tracked rules.
+    pub(super) priorities: Vec<u32>,
+}
+
 pub(super) enum ListenerMsg {
     /// Tell this instance about these from now on, and once at once.
-    Watch { id: InstanceId, interfaces: Vec<Arc<str>>, addresses: Vec<IpAddr>, source: Option<IpAddr> },
+    Watch { id: InstanceId, watch: Watch },
+    /// Tell the keeper of what the host keeps.
+    WatchHost(bool),
     /// No more.
     Forget { id: InstanceId },
     /// How links are looked at from now on.

@@ -1,6 +1,9 @@
-//! How often an address may be put back that somebody else keeps deleting.
+//! What is put back that somebody else deletes: how often, and what only looks like it.
 
+use crate::net::route::RouteKey;
+use crate::net::rule::RuleKey;
 use crate::types::Instant;
+use crate::vrrp::rule::Rule;
 use std::time::Duration;
 
 /// Addresses put back lately: a fight with another manager of the interface must not become a busy loop.
@@ -32,6 +35,38 @@ impl Restores {
             *self = Self::default();
         }
         overdue
+    }
+}
+
+/// Routes and rules that we delete ourselves while others like them stay: the kernel reports each as gone once, and nobody
+/// else took it away.
+#[derive(Default)]
+pub(super) struct Departures {
+    routes: Vec<(RouteKey, Instant)>,
+    rules: Vec<(RuleKey, Instant)>,
+}
+
+impl Departures {
+    /// The kernel's word comes within this time or never.
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    pub(super) fn expect(&mut self, routes: impl IntoIterator<Item = RouteKey>, rules: &[Rule], now: Instant) {
+        self.routes.extend(routes.into_iter().map(|key| (key, now)));
+        self.rules.extend(rules.iter().map(|rule| (RuleKey::of(rule), now)));
+    }
+
+    pub(super) fn explains_route(&mut self, key: &RouteKey, now: Instant) -> bool {
+        Self::explains(&mut self.routes, key, now)
+    }
+
+    pub(super) fn explains_rule(&mut self, key: &RuleKey, now: Instant) -> bool {
+        Self::explains(&mut self.rules, key, now)
+    }
+
+    fn explains<K: PartialEq>(list: &mut Vec<(K, Instant)>, key: &K, now: Instant) -> bool {
+        list.retain(|(_, since)| now.since(*since) < Self::PATIENCE);
+        let found = list.iter().position(|(expected, _)| expected == key);
+        found.map(|index| list.swap_remove(index)).is_some()
     }
 }
 

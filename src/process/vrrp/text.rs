@@ -19,7 +19,7 @@ pub(super) fn transition(name: &str, transition: &Transition, waited: bool) {
         }
         Cause::Resumed => tracing::info!(instance = name, "({name}) resuming as {to} where the replaced process left off"),
         Cause::Started | Cause::Owner | Cause::MasterDown | Cause::MasterResigned => {}
-        Cause::Outranked { .. } | Cause::FaultsEnded | Cause::Group | Cause::StopRequested => {}
+        Cause::Outranked { .. } | Cause::FaultsEnded | Cause::Group | Cause::PathLost | Cause::StopRequested => {}
     }
     let init = if *from == State::Init && *to != State::Master && !waited { " (init)" } else { "" };
     match to {
@@ -132,8 +132,16 @@ pub(super) fn work(settings: &Settings, work: Work) {
             tracing::debug!(instance = name, "({name}) {verb} firewall drop rule");
         }
     };
+    let paths = [("Virtual Rules", settings.rules.is_empty()), ("Virtual Routes", settings.routes.is_empty())];
+    let say = |(what, none): &(&str, bool)| {
+        if !none {
+            tracing::debug!(instance = name, "({name}) {verb} {what}");
+        }
+    };
     if work == Work::Setting {
         firewall();
+    } else {
+        paths.iter().for_each(say);
     }
     if !settings.addresses.is_empty() {
         tracing::debug!(instance = name, "({name}) {verb} VIPs.");
@@ -143,5 +151,7 @@ pub(super) fn work(settings: &Settings, work: Work) {
     }
     if work == Work::Removing {
         firewall();
+    } else {
+        paths.iter().rev().for_each(say);
     }
 }

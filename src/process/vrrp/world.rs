@@ -4,6 +4,8 @@ use super::messages::LinkView;
 use super::watcher::Readings;
 use crate::types::Family;
 use crate::vrrp::event::Fault;
+use crate::vrrp::route::Route;
+use crate::vrrp::rule::Rule;
 use crate::vrrp::settings::{Settings, VirtualAddress};
 use crate::vrrp::track::{self, Reading, Tracked};
 use crate::vrrp::trackers::Track;
@@ -25,8 +27,14 @@ pub(super) struct World {
 pub(super) fn interfaces_of(settings: &Settings) -> Vec<Arc<str>> {
     let devices = all_addresses(settings).filter_map(|address| address.device.as_deref());
     let tracked = settings.track_interfaces.iter().map(|tracked| tracked.name.as_str());
-    let names: BTreeSet<&str> = settings.interface.as_deref().into_iter().chain(devices).chain(tracked).collect();
+    let names: BTreeSet<&str> = settings.interface.as_deref().into_iter().chain(devices).chain(tracked).chain(paths_of(settings)).collect();
     names.into_iter().map(Arc::from).collect()
+}
+
+/// Interfaces that carry its tracked routes and rules, and what its `track_group`s keep on the host.
+fn paths_of(settings: &Settings) -> impl Iterator<Item = &str> {
+    let routes = settings.routes.iter().filter_map(Route::tracked_device);
+    routes.chain(settings.rules.iter().flat_map(Rule::tracked_devices)).chain(settings.follows.iter().map(String::as_str))
 }
 
 fn all_addresses(settings: &Settings) -> impl Iterator<Item = &VirtualAddress> {
@@ -103,6 +111,9 @@ impl World {
         for address in all_addresses(settings).filter(|address| !address.no_track) {
             let other = address.device.as_deref().filter(|name| settings.interface.as_deref() != Some(name));
             faults.extend(other.and_then(|name| self.down(name)));
+        }
+        for name in paths_of(settings).filter(|name| settings.interface.as_deref() != Some(name)) {
+            faults.extend(self.down(name));
         }
         // without an interface there is no socket either: the cause is said, not the consequence
         if faults.is_empty() {

@@ -132,6 +132,16 @@ impl Instance {
         self.phase = Phase::Master(master);
     }
 
+    /// A tracked route or rule was taken away: another router, whose routes stand, may take over; what is missing comes back when
+    /// we are master again. An owner would be that at once: it only puts back what is missing.
+    pub(super) fn path_lost(&mut self, now: Instant, out: &mut Vec<Action>) {
+        if self.priority.is_owner() {
+            out.push(Action::InstallAddresses);
+        } else {
+            self.resign(listening_from(now), Cause::PathLost, out);
+        }
+    }
+
     /// Another member of the sync group answered a weaker advert; ours need none (so does the original).
     pub(super) fn announce_again(&mut self, now: Instant, mut master: Master, out: &mut Vec<Action>) {
         self.announce_to_the_misled(now, &mut master, out);

@@ -193,7 +193,7 @@ fn real_server(reader: &mut Reader, draft: &Draft, server: &VirtualServer, real:
     let times = real.times.or(&draft.times);
     // Collected, each would have room for four: of twenty thousand servers that counts.
     let mut checkers = Vec::with_capacity(real.checkers.len());
-    checkers.extend(real.checkers.iter().filter_map(|checker| self::checker(reader, draft, &real, checker, &times)));
+    checkers.extend(real.checkers.iter().filter_map(|checker| self::checker(reader, draft, &real, checker, &times).map(Arc::new)));
     Some(RealServer {
         weight: real.weight.or(draft.weight).unwrap_or(1),
         forwarding: method,
@@ -302,7 +302,8 @@ fn checker(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Dr
         delay_before_retry: times.delay_before_retry.unwrap_or(before_retry),
         warmup: times.warmup.unwrap_or(delay_loop),
     };
-    let alpha = draft.alpha.or(real.alpha).unwrap_or(server.alpha);
+    // A file's number is there at once: nothing is waited for.
+    let alpha = !matches!(kind, Kind::File(_)) && draft.alpha.or(real.alpha).unwrap_or(server.alpha);
     Some(Checker { kind, target, timing, alpha, log_all_failures: draft.log_all.unwrap_or(reader.lvs.log_all) })
 }
 

@@ -35,8 +35,8 @@ pub(crate) struct Draft {
     pub(super) engine: Option<String>,
     pub(super) quorum: u32,
     pub(super) hysteresis: u32,
-    pub(super) quorum_up: Option<Command>,
-    pub(super) quorum_down: Option<Command>,
+    pub(super) quorum_up: Option<Box<Command>>,
+    pub(super) quorum_down: Option<Box<Command>>,
     pub(super) smtp_alert: Option<bool>,
     pub(super) ha_suspend: bool,
     pub(super) alpha: bool,
@@ -62,8 +62,8 @@ pub(crate) struct Real {
     pub(super) lower: u32,
     pub(super) inhibit: Option<bool>,
     pub(super) alpha: Option<bool>,
-    pub(super) notify_up: Option<Command>,
-    pub(super) notify_down: Option<Command>,
+    pub(super) notify_up: Option<Box<Command>>,
+    pub(super) notify_down: Option<Box<Command>>,
     pub(super) smtp_alert: Option<bool>,
     pub(super) virtualhost: Option<String>,
     pub(super) times: Times,
@@ -407,7 +407,7 @@ pub(crate) fn notify(reader: &mut Reader, line: &Line<'_>) {
     if place.is_some() {
         return twice(reader, line);
     }
-    *place = Some(command);
+    *place = Some(Box::new(command));
 }
 
 pub(crate) fn smtp_alert(reader: &mut Reader, line: &Line<'_>) {

@@ -1,6 +1,6 @@
 //! The addresses that an instance holds, has lost, or found at its start.
 
-use super::super::messages::{Burst, KeeperMsg};
+use super::super::messages::{Burst, Held, KeeperMsg};
 use super::Living;
 use crate::net::address::{KernelAddress, PROTOCOL_KEEPALIVED};
 use crate::sys::clock;
@@ -60,16 +60,17 @@ impl Living {
                 );
                 return;
             }
-            let added = vec![address.clone()];
-            self.shared.keeper.cast(KeeperMsg::Replace { settings: Arc::clone(&settings), removed: Vec::new(), added });
+            let added = Held { addresses: vec![address.clone()], ..Held::default() };
+            self.shared.keeper.cast(KeeperMsg::Replace { settings: Arc::clone(&settings), removed: Held::default(), added });
             let burst = Burst { only: Some(vec![address.clone()]), repeat: 1, settings: Arc::clone(&settings) };
             self.shared.keeper.cast(KeeperMsg::Announce(burst));
         }
     }
 
-    fn change_addresses(&mut self, settings: &Arc<Settings>, removed: Vec<VirtualAddress>, added: Vec<VirtualAddress>) {
-        let burst = Burst { settings: Arc::clone(settings), only: Some(added.clone()), repeat: settings.announce.master_repeat };
-        self.expected.expect(&removed, &added, clock::now());
+    fn change_held(&mut self, settings: &Arc<Settings>, removed: Held, added: Held) {
+        let burst = Burst { settings: Arc::clone(settings), only: Some(added.addresses.clone()), repeat: settings.announce.master_repeat };
+        self.expected.expect(&removed.addresses, &added.addresses, clock::now());
+        self.expect_paths(&removed);
         self.shared.keeper.cast(KeeperMsg::Replace { settings: Arc::clone(settings), removed, added });
         self.shared.keeper.cast(KeeperMsg::Announce(burst));
     }
@@ -77,8 +78,8 @@ impl Living {
     /// A reload: the addresses that changed are changed here, the rest is the state machine's.
     pub(super) fn replace(&mut self, settings: Arc<Settings>) {
         let old = Arc::clone(self.settings());
-        let removed = only_in(&old, &settings);
-        let added = only_in(&settings, &old);
+        let (mut removed, mut added) = (held(&old).without(&held(&settings)), held(&settings).without(&held(&old)));
+        (removed.addresses, added.addresses) = (only_in(&old, &settings), only_in(&settings, &old));
         let group_changed = old.transport != settings.transport || old.kernel_rx_buf_size != settings.kernel_rx_buf_size;
         self.name = settings.name.as_str().into();
         if old.sync_group != settings.sync_group {
@@ -88,7 +89,7 @@ impl Living {
         self.feed(Event::SettingsReplaced(Arc::clone(&settings)));
         let shut_changed = old.accept != settings.accept;
         if self.machine.state() == State::Master && !(removed.is_empty() && added.is_empty()) {
-            self.change_addresses(&settings, removed, added);
+            self.change_held(&settings, removed, added);
         }
         if self.machine.state() == State::Master && shut_changed {
             self.shared.keeper.cast(KeeperMsg::Install(Arc::clone(&settings)));
@@ -100,6 +101,11 @@ impl Living {
         self.world_changed();
         self.report();
     }
+}
+
+/// Routes and rules; which addresses differ is a finer question.
+fn held(settings: &Settings) -> Held {
+    Held { addresses: Vec::new(), routes: settings.routes.clone(), rules: settings.rules.clone() }
 }
 
 /// Addresses of `one` that the kernel would have to hear of, coming from `other`. The words may differ: a `dev` that names the

@@ -3,13 +3,14 @@
 mod adverts;
 mod hearing;
 mod holding;
+mod paths;
 mod telling;
 
 use super::deadlines::Haste;
 use super::messages::{
-    AnnouncerMsg, Burst, GroupOrder, InstanceId, InstanceMsg, KeeperMsg, Leaving, ListenerMsg, ReceiverKey, RootMsg, Service,
+    AnnouncerMsg, Burst, GroupOrder, InstanceId, InstanceMsg, KeeperMsg, Leaving, ListenerMsg, ReceiverKey, RootMsg, Service, Watch,
 };
-use super::restores::Restores;
+use super::restores::{Departures, Restores};
 use super::shared::{Shared, lock};
 use super::text::{self, Work};
 use super::world::{self, World};
@@ -24,6 +25,7 @@ use crate::vrrp::group;
 use crate::vrrp::settings::Settings;
 use crate::vrrp::stats::Stats;
 use crate::vrrp::track;
+use paths::{tracked_routes, tracked_rules};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -74,6 +76,8 @@ pub(super) struct Living {
     untold: bool,
     restores: Restores,
     expected: holding::Expected,
+    /// Routes and rules that a reload takes away: the kernel will report each as gone.
+    leaving_paths: Departures,
 }
 
 struct Pending {
@@ -99,6 +103,8 @@ impl Part for Living {
                 self.world_changed();
             }
             InstanceMsg::AddressLost { device, prefix } => self.address_lost(&device, prefix),
+            InstanceMsg::RouteLost(key) => self.route_lost(&key),
+            InstanceMsg::RuleLost(key) => self.rule_lost(&key),
             InstanceMsg::ReadingsChanged => self.world_changed(),
             InstanceMsg::Group(GroupOrder::GoMaster) => self.feed(Event::GroupMaster),
             InstanceMsg::Group(GroupOrder::BackOff) => self.feed(Event::GroupBackup),
@@ -153,6 +159,7 @@ impl Living {
             untold: false,
             restores: Restores::default(),
             expected: holding::Expected::default(),
+            leaving_paths: Departures::default(),
             shared,
         }
     }
@@ -191,12 +198,14 @@ impl Living {
     fn watch(&self) {
         let settings = self.settings();
         let addresses = settings.addresses.iter().chain(&settings.excluded).map(|address| address.prefix.address()).collect();
-        self.shared.listener.cast(ListenerMsg::Watch {
-            id: self.id,
+        let watch = Watch {
             interfaces: world::interfaces_of(settings),
             addresses,
             source: settings.configured_source(),
-        });
+            destinations: tracked_routes(settings).map(|route| route.destination.network()).collect(),
+            priorities: tracked_rules(settings).map(|rule| rule.priority).collect(),
+        };
+        self.shared.listener.cast(ListenerMsg::Watch { id: self.id, watch });
     }
 
     /// Facts changed: sockets, source, faults and priority follow.

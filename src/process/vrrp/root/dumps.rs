@@ -45,6 +45,7 @@ impl Reign {
             let sections: Vec<Section> = sections.into_values().collect();
             let readings = lock(&self.shared.readings);
             let tracking = Tracking {
+                host: &self.global,
                 groups: &self.groups,
                 watched: &self.watched,
                 script: &|name| readings.scripts.get(name).copied(),

@@ -5,7 +5,7 @@ mod dumps;
 mod reload;
 
 use super::deadlines::Haste;
-use super::messages::{InstanceId, InstanceMsg, KeeperMsg, Leaving, Member, RootMsg, Service, WatcherMsg};
+use super::messages::{Held, InstanceId, InstanceMsg, KeeperMsg, Leaving, ListenerMsg, Member, RootMsg, Service, WatcherMsg};
 use super::shared::Shared;
 use crate::actor::{Backoff, Restarts};
 use crate::config::model::{VrrpChanges, VrrpConfig, VrrpGlobal, Watched};
@@ -15,7 +15,7 @@ use crate::process::rooted::Heard;
 use crate::sys::{clock, tuning};
 use crate::types::{Family, Instant};
 use crate::vrrp::event::Snapshot;
-use crate::vrrp::settings::{GroupSettings, Settings, VirtualAddress};
+use crate::vrrp::settings::{GroupSettings, Settings};
 use building::again;
 use dumps::Collecting;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -118,7 +118,10 @@ impl Actor for Root {
                 tracing::error!("{restart}");
                 again(&myself, &restart);
             }
-            RootMsg::Rebuild(member) => state.build(&myself, member).await,
+            RootMsg::Rebuild(member) => {
+                state.build(&myself, member).await;
+                state.say_static_again(member);
+            }
             RootMsg::Changed { id, snapshot } => state.changed(id, snapshot),
             RootMsg::Say(message) => state.outbox.post(&message),
             RootMsg::ListenForSupervisor => state.listen_for_supervisor(&myself),
@@ -213,7 +216,7 @@ impl Reign {
         for service in Service::ALL {
             self.build(myself, Member::Service(service)).await;
         }
-        self.change_static(&[], &self.global.static_addresses);
+        self.change_static(&Held::default(), &Held::of_host(&self.global));
         let mut resume: HashMap<String, Snapshot> = resume.into_iter().collect();
         for settings in config.instances {
             let snapshot = resume.remove(&settings.name);
@@ -245,14 +248,19 @@ impl Reign {
         }
     }
 
-    /// The host's own addresses, from those to these.
-    fn change_static(&self, from: &[VirtualAddress], to: &[VirtualAddress]) {
-        let only_in = |one: &[VirtualAddress], other: &[VirtualAddress]| -> Vec<VirtualAddress> {
-            one.iter().filter(|address| !other.contains(address)).cloned().collect()
-        };
-        let (removed, added) = (only_in(from, to), only_in(to, from));
-        if !removed.is_empty() || !added.is_empty() {
-            self.shared.keeper.cast(KeeperMsg::Static { removed, added });
+    /// What the host keeps, from this to that.
+    fn change_static(&self, from: &Held, to: &Held) {
+        let (removed, added) = (from.without(to), to.without(from));
+        if from != to {
+            self.shared.listener.cast(ListenerMsg::WatchHost(!to.is_empty()));
+            self.shared.keeper.cast(KeeperMsg::Static { removed, added, all: to.clone() });
+        }
+    }
+
+    /// A keeper that was built anew does not know what the host keeps, a listener not that somebody wants to know.
+    fn say_static_again(&self, member: Member) {
+        if matches!(member, Member::Service(Service::Keeper | Service::Listener)) {
+            self.change_static(&Held::default(), &Held::of_host(&self.global));
         }
     }
 
@@ -298,7 +306,7 @@ impl Reign {
         }
         self.phase = Phase::Finishing;
         // `-V` keeps virtual addresses; these go all the same, as in the original
-        self.change_static(&self.global.static_addresses, &[]);
+        self.change_static(&Held::of_host(&self.global), &Held::default());
         if self.shared.keeper.is_set() {
             self.shared.keeper.cast(KeeperMsg::Finish { keep_addresses: self.keep_addresses });
         } else {
@@ -308,7 +316,7 @@ impl Reign {
 
     #[cfg(test)]
     fn make_panic(&self, member: Member) {
-        use super::messages::{AnnouncerMsg, GroupsMsg, ListenerMsg, SocketsMsg};
+        use super::messages::{AnnouncerMsg, GroupsMsg, SocketsMsg};
         match member {
             Member::Instance(id) => self.shared.tell(id, InstanceMsg::Panic),
             Member::Service(Service::Stage) => self.shared.stage.kill(),

@@ -1,6 +1,6 @@
 //! The two phases of a reload: what changes is kept ready, then carried out.
 
-use super::super::messages::{GroupsMsg, InstanceMsg, ListenerMsg, WatcherMsg};
+use super::super::messages::{GroupsMsg, Held, InstanceMsg, ListenerMsg, WatcherMsg};
 use super::Reign;
 use crate::config::model::VrrpChanges;
 use crate::ipc::messages::FromVrrp;
@@ -35,7 +35,7 @@ impl Reign {
             self.shared.watcher.cast(WatcherMsg::Watch(watched));
         }
         if let Some(global) = global {
-            self.change_static(&self.global.static_addresses, &global.static_addresses);
+            self.change_static(&Held::of_host(&self.global), &Held::of_host(&global));
             if global.links != self.global.links {
                 self.shared.listener.cast(ListenerMsg::Links(global.links.clone()));
             }

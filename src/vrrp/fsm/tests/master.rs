@@ -169,3 +169,21 @@ fn a_groups_answer_is_announced_by_its_masters_and_sends_no_advert() {
     silent.event(Event::GroupAnswered);
     assert_eq!(silent.out, []);
 }
+
+#[test]
+fn a_master_whose_route_was_taken_away_resigns_and_waits_as_every_backup() {
+    let mut bench = Bench::master(|_| {});
+    bench.event(Event::PathLost);
+    assert_eq!((bench.sent(), bench.cause()), (vec![0], Some(Cause::PathLost)));
+    assert!(bench.out.contains(&Action::RemoveAddresses));
+    assert_eq!((bench.instance.state(), bench.time_left()), (State::Backup, WAIT_100));
+    bench.event(Event::PathLost);
+    assert_eq!(bench.out, [], "a backup has none to lose");
+}
+
+#[test]
+fn an_owner_puts_back_what_is_missing_and_stays() {
+    let mut bench = Bench::started(|settings| (settings.priority, settings.wanted) = (Priority::OWNER, WantedState::Master));
+    bench.event(Event::PathLost);
+    assert_eq!((bench.out.as_slice(), bench.instance.state()), ([Action::InstallAddresses].as_slice(), State::Master));
+}
