@@ -4,7 +4,7 @@
 //! answers in its place; else the original is measured in User-Mode Linux alone, at a rate that fits there.
 
 use super::contest::{CONFIGURATION, Contender, Contest, PATIENCE, Problem, ms, pids};
-use super::farm::{Farm, Speech};
+use super::farm::{Farm, Speech, address};
 use super::figures::Table;
 use super::machine;
 use super::usage::{cpu, memory};
@@ -93,7 +93,7 @@ fn text(lab: &Lab, (name, block, speech, _): Sort, servers: usize, weight: usize
         }
         let last = number + 1 == servers;
         let mortal = last && matches!(speech, Some(Speech::Silence | Speech::Http));
-        let (real, port) = if mortal { (lab.host("rs1").ipv4(), MORTAL) } else { (Ipv4Addr::from(0x7f01_0001 + number as u32), PORT) };
+        let (real, port) = if mortal { (lab.host("rs1").ipv4(), MORTAL) } else { (address(number), PORT) };
         let weight = if number == 0 { weight } else { 1 };
         let _ = writeln!(text, " real_server {real} {port} {{\n weight {weight}\n {}\n }}", check(last));
     }
@@ -227,13 +227,12 @@ fn reloads(lab: &Lab, daemon: &Daemon, sort: Sort, servers: usize, many: &Farm) 
 /// The checker does not run for a while: no server is to blame.
 fn stopped(daemon: &Daemon, told: &Told, many: &Farm, servers: usize) -> Result<Figures, Problem> {
     told.downs();
-    for child in daemon.children() {
-        send(child.pid, Some(Signal::SIGSTOP))?;
-    }
+    let children = daemon.children();
+    // Also what lives only for a moment may be among them.
+    let tell = |signal: Signal| children.iter().for_each(|child| drop(send(child.pid, Some(signal))));
+    tell(Signal::SIGSTOP);
     thread::sleep(STOP);
-    for child in daemon.children() {
-        send(child.pid, Some(Signal::SIGCONT))?;
-    }
+    tell(Signal::SIGCONT);
     let count = many.count();
     until("checks after the stop", PATIENCE, || many.count() >= count + 4 * servers)?;
     Ok(vec![("healthy servers taken out, process stopped for 3 s".to_owned(), told.downs() as f64)])

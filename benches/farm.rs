@@ -13,11 +13,15 @@ use std::thread;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
+
+/// Addresses on which datagrams are answered.
+const EARS: usize = 1000;
 
 /// What it speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,7 +47,8 @@ pub(crate) struct Farm {
 impl Farm {
     pub(crate) fn start(host: &Host, port: u16, speech: Speech) -> Result<Self, Problem> {
         let failed = |error: io::Error| Problem::new(format!("cannot serve port {port}: {error}"));
-        let socket = host.run(move || bound(port, speech == Speech::Datagrams))?.map_err(failed)?;
+        let sockets = host.run(move || if speech == Speech::Datagrams { ears(port) } else { bound(port).map(|socket| vec![socket]) })?;
+        let sockets = sockets.map_err(failed)?;
         let server = Server { asked: Arc::default(), broken: Arc::default(), speech, tls: acceptor()? };
         let (asked, broken) = (server.asked.clone(), server.broken.clone());
         let (over, mut end) = watch::channel(false);
@@ -51,7 +56,7 @@ impl Farm {
         let thread = thread::spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    result = server.serve(socket) => drop(result.inspect_err(|error| println!("port {port}: {error}"))),
+                    result = server.serve(sockets) => drop(result.inspect_err(|error| println!("port {port}: {error}"))),
                     _ = end.changed() => {}
                 }
             });
@@ -99,14 +104,27 @@ impl Drop for Farm {
     }
 }
 
-fn bound(port: u16, datagrams: bool) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, if datagrams { Type::DGRAM } else { Type::STREAM }.nonblocking(), None)?;
+fn bound(port: u16) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
     socket.set_reuse_address(true)?;
     socket.bind(&SockAddr::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))))?;
-    if !datagrams {
-        socket.listen(65_535)?;
-    }
+    socket.listen(65_535)?;
     Ok(socket)
+}
+
+/// The address of a server on this host.
+pub(crate) fn address(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from(0x7f01_0001 + number as u32)
+}
+
+/// A socket an address: an answer must come from where the question went.
+fn ears(port: u16) -> io::Result<Vec<Socket>> {
+    let ear = |number| {
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM.nonblocking(), None)?;
+        socket.bind(&SockAddr::from(SocketAddr::from((address(number), port))))?;
+        Ok(socket)
+    };
+    (0..EARS).map(ear).collect()
 }
 
 fn acceptor() -> Result<TlsAcceptor, Problem> {
@@ -132,11 +150,25 @@ impl Server {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).push((now(), address));
     }
 
-    async fn serve(&self, socket: Socket) -> io::Result<()> {
-        if self.speech == Speech::Datagrams {
-            return self.echo(UdpSocket::from_std(socket.into())?).await;
+    async fn serve(self, sockets: Vec<Socket>) -> io::Result<()> {
+        let server = Arc::new(self);
+        let mut tasks = JoinSet::new();
+        for socket in sockets {
+            let server = server.clone();
+            match server.speech {
+                Speech::Datagrams => tasks.spawn(async move { server.echo(UdpSocket::from_std(socket.into())?).await }),
+                Speech::Silence | Speech::Http | Speech::Https => {
+                    tasks.spawn(async move { server.accept(TcpListener::from_std(socket.into())?).await })
+                }
+            };
         }
-        let listener = TcpListener::from_std(socket.into())?;
+        match tasks.join_next().await {
+            Some(Ok(result)) => result,
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+
+    async fn accept(&self, listener: TcpListener) -> io::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             let broken = self.broken.load(Ordering::Relaxed);
@@ -155,7 +187,7 @@ impl Server {
         let mut datagram = [0; 2048];
         loop {
             let (length, from) = socket.recv_from(&mut datagram).await?;
-            self.note(from.ip());
+            self.note(socket.local_addr()?.ip());
             // QR, and one answer record (RFC 1035 §4.1.1): the record itself nobody reads.
             datagram[2] |= 0x80;
             datagram[7] = 1;

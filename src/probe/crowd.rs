@@ -11,6 +11,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,7 +45,8 @@ struct Shared<T> {
 }
 
 impl<T: Send + 'static> Crowd<T> {
-    /// Must be called inside a tokio runtime. What ended is told, several at a time.
+    /// Must be called inside a tokio runtime. What ended is told, several at a time; none at all means that nothing is carried
+    /// any more, and what was under way is lost.
     ///
     /// # Errors
     /// No descriptor is left.
@@ -52,7 +54,7 @@ impl<T: Send + 'static> Crowd<T> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let ready = socket::watch(epoll.0.try_clone()?)?;
         let shared = Arc::new(Shared { ready, flows: Mutex::new(Flows::new(epoll)), sooner: Notify::new() });
-        let carrier = tokio::spawn(carry(shared.clone(), tell));
+        let carrier = tokio::spawn(carry(shared.clone(), Tell(tell, PhantomData)));
         Ok(Self { shared, carrier })
     }
 
@@ -85,7 +87,16 @@ impl<T> Shared<T> {
     }
 }
 
-async fn carry<T>(shared: Arc<Shared<T>>, tell: impl Fn(Vec<(T, Outcome)>)) {
+/// Who is told; last of all, that nobody carries any more, also when that is a panic's doing.
+struct Tell<T, F: Fn(Vec<(T, Outcome)>)>(F, PhantomData<fn(T)>);
+
+impl<T, F: Fn(Vec<(T, Outcome)>)> Drop for Tell<T, F> {
+    fn drop(&mut self) {
+        (self.0)(Vec::new());
+    }
+}
+
+async fn carry<T, F: Fn(Vec<(T, Outcome)>)>(shared: Arc<Shared<T>>, tell: Tell<T, F>) {
     loop {
         let now = clock::now();
         let mut ended = Vec::new();
@@ -94,7 +105,7 @@ async fn carry<T>(shared: Arc<Shared<T>>, tell: impl Fn(Vec<(T, Outcome)>)) {
             (flows.carry(now, &mut ended), flows.awaited())
         };
         if !ended.is_empty() {
-            tell(ended);
+            (tell.0)(ended);
         }
         if more {
             tokio::task::yield_now().await;

@@ -103,6 +103,21 @@ fn what_is_over_leaves_no_deadline_behind_for_long() {
 }
 
 #[test]
+fn a_panic_is_told_by_telling_of_nobody() {
+    let port = serve(drop);
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+        let (tell, mut told) = unbounded_channel();
+        let crowd = Crowd::start(move |ended: Vec<((), Outcome)>| {
+            assert!(ended.is_empty(), "unlucky");
+            let _ = tell.send(());
+        })
+        .unwrap();
+        crowd.begin((), &probe(Kind::Tcp, port), 0).unwrap();
+        assert_eq!(told.recv().await, Some(()));
+    });
+}
+
+#[test]
 fn an_answer_that_came_while_nobody_ran_counts() {
     let port = serve(|mut stream| {
         let _ = stream.read(&mut [0; 1000]);

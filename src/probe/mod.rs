@@ -13,7 +13,7 @@ pub use connection::{Connection, open};
 pub use crowd::Crowd;
 pub use tls::{Trust, TrustError};
 
-use crate::check::http::{Http, OddLength, Request, Url};
+use crate::check::http::{self, Http, OddLength, Request, Url};
 use crate::check::patience::Patience;
 use crate::check::regex::{Expression, Regex};
 use crate::check::smtp::Smtp;
@@ -107,21 +107,26 @@ impl Probe {
         seen
     }
 
+    /// A page over TLS.
+    async fn sealed(&self, settings: &http::Settings, url: usize, trust: Option<&Arc<Trust>>, seen: &mut Outcome) -> Result<(), Failure> {
+        let target = &self.checker.target;
+        let Some(page) = settings.urls.get(url) else { return Ok(()) };
+        let request = self.page(url)?;
+        let Some(trust) = trust else { return Err(Failure::Local("TLS is not set up".to_owned())) };
+        let mut connection = open(target, Some((trust, settings.tls_name(page), settings.sni))).await?;
+        connection.compliant(page.tls_compliant);
+        seen.certificate_ends = connection.certificate_ends();
+        let mut dialogue = Http::new(request.clone());
+        let result = carry(target, &mut connection, &mut dialogue).await;
+        seen.odd_length = dialogue.odd_length();
+        result
+    }
+
     async fn unlimited(&self, url: usize, trust: Option<&Arc<Trust>>, seen: &mut Outcome) -> Result<(), Failure> {
         let target = &self.checker.target;
         match &self.checker.kind {
-            Kind::Http(settings) if settings.tls => {
-                let Some(page) = settings.urls.get(url) else { return Ok(()) };
-                let request = self.page(url)?;
-                let Some(trust) = trust else { return Err(Failure::Local("TLS is not set up".to_owned())) };
-                let mut connection = open(target, Some((trust, settings.tls_name(page), settings.sni))).await?;
-                connection.compliant(page.tls_compliant);
-                seen.certificate_ends = connection.certificate_ends();
-                let mut dialogue = Http::new(request.clone());
-                let result = carry(target, &mut connection, &mut dialogue).await;
-                seen.odd_length = dialogue.odd_length();
-                result
-            }
+            // In a place of its own: what TLS needs is ten times what the others do.
+            Kind::Http(settings) if settings.tls => Box::pin(self.sealed(settings, url, trust, seen)).await,
             Kind::Dns(settings) => udp::resolve(target, settings).await,
             Kind::Udp(settings) => udp::exchange(target, settings).await,
             Kind::Ping => icmp::ping(target).await,

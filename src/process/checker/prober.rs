@@ -54,7 +54,7 @@ pub(super) enum Msg {
     Tell,
     /// Some deadline has come.
     Tick,
-    /// Checks ended.
+    /// Checks ended; without any, nobody carries those under way any more.
     Ended(Vec<(Ticket, Outcome)>),
     /// The script of a check ended.
     ScriptEnded { checker: CheckerId, outcome: ScriptOutcome },
@@ -157,6 +157,7 @@ impl Actor for Prober {
                 state.disarm();
                 state.begin_due(&myself);
             }
+            Msg::Ended(ended) if ended.is_empty() => return Err("the checks under way are lost".into()),
             Msg::Ended(ended) => ended.iter().for_each(|(ticket, outcome)| state.all_ended(*ticket, outcome)),
             Msg::ScriptEnded { checker, outcome } => state.script_ended(&checker, &outcome),
         }
