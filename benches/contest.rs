@@ -42,6 +42,8 @@ pub(crate) struct Contest {
     pub(crate) contenders: Vec<Contender>,
     /// Take the time for more measurements.
     pub(crate) full: bool,
+    /// `KEEPALIVED_IPVS`: a library that answers instead of the kernel's balancer.
+    pub(crate) stand_in: Option<String>,
 }
 
 impl Contest {
@@ -63,7 +65,12 @@ impl Contest {
         } else {
             println!("no {}: our figures stand alone (install keepalived, or set KEEPALIVED_PEER)", peer.display());
         }
-        Ok(Self { contenders, full })
+        Ok(Self { contenders, full, stand_in: std::env::var("KEEPALIVED_IPVS").ok() })
+    }
+
+    /// Ours, with nobody beside it.
+    pub(crate) fn alone(&self) -> Self {
+        Self { contenders: self.contenders.iter().take(1).cloned().collect(), full: self.full, stand_in: self.stand_in.clone() }
     }
 
     pub(crate) fn labels(&self) -> impl Iterator<Item = String> {

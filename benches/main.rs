@@ -10,9 +10,11 @@
 //! ordinary user's user namespace has no room for bursts of thousands of packets. A table is worth what the load average beside it allows.
 
 mod balance;
+mod checks;
 mod configs;
 mod contest;
 mod failover;
+mod farm;
 mod figures;
 mod parse;
 mod reload;
@@ -31,11 +33,12 @@ use std::process::ExitCode;
 /// A bench: its name, what it shows, and what runs it.
 type Bench = (&'static str, &'static str, fn(&Contest) -> Result<(), Problem>);
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     ("failover", "crash, stop and link down: excess over the RFC's time, and first advert to first gratuitous ARP", failover::run),
     ("scale", "1, 250 and 2,000 instances: CPU an advert, private memory, mass failover", scale::run),
     ("reload", "4,000 instances, one change: the worst gap between adverts", reload::run),
-    ("balance", "1,000 to 20,000 real servers: install, memory, reload, CPU a check; needs IPVS or User-Mode Linux", in_machine),
+    ("balance", "1,000 to 20,000 real servers: install, memory, reload, CPU a check; needs IPVS or User-Mode Linux", balance),
+    ("checks", "5,000 checks a second: CPU a check, death and return until told, reloads and a stopped process meanwhile", checks),
     ("parse", "-t of 500 to 8,000 instances: CPU", parse::run),
     ("scripts", "200 scripts a second: adverts off their time, CPU a script; state change to the notify script's first line", scripts::run),
     ("size", "idle memory, exec to first advert, SIGTERM to exit", size::run),
@@ -64,13 +67,23 @@ fn measure(benches: &[Bench], contest: &Contest) -> ExitCode {
     outcome
 }
 
-/// On a kernel with IPVS: this one, or a virtual machine's in which this program runs again.
-fn in_machine(contest: &Contest) -> Result<(), Problem> {
-    if machine::is_inside() || machine::has_ipvs() {
-        return balance::run(contest);
+fn balance(contest: &Contest) -> Result<(), Problem> {
+    if machine::is_inside() || machine::has_ipvs() { balance::run(contest) } else { in_machine("balance", contest) }
+}
+
+/// Ours runs without IPVS too; the original beside it does not.
+fn checks(contest: &Contest) -> Result<(), Problem> {
+    if machine::is_inside() || contest.stand_in.is_some() || machine::has_ipvs() {
+        return checks::run(contest);
     }
+    checks::run(&contest.alone())?;
+    in_machine("checks", contest)
+}
+
+/// In a virtual machine whose kernel has IPVS: this program runs there again.
+fn in_machine(bench: &str, contest: &Contest) -> Result<(), Problem> {
     let full = contest.full.then(|| "--full".to_owned());
-    match machine::run(std::iter::once("balance".to_owned()).chain(full).collect(), &[]) {
+    match machine::run(std::iter::once(bench.to_owned()).chain(full).collect(), &[]) {
         machine::Outcome::Ran(said) => print!("in User-Mode Linux, on one CPU:\n{said}"),
         machine::Outcome::Missing(what) | machine::Outcome::NoBoot(what) => return Err(Problem::new(what)),
     }

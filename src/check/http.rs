@@ -300,6 +300,11 @@ pub enum Progress {
 }
 
 impl Round {
+    /// Index of the URL that fails.
+    pub const fn failed(&self) -> Option<usize> {
+        self.failed
+    }
+
     /// Index of the URL to check now.
     pub const fn url(&self) -> usize {
         match self.failed {

@@ -8,6 +8,7 @@ pub mod http;
 pub mod mail;
 pub mod misc;
 pub mod patience;
+mod pattern;
 pub mod ping;
 pub mod regex;
 pub mod schedule;

@@ -1,5 +1,8 @@
-//! `regex` of HTTP_GET: what a page must, or must not, contain. The language is PCRE2's as far as the `fancy-regex` crate has it.
+//! `regex` of HTTP_GET: what a page must, or must not, contain. The language is PCRE2's as far as the `fancy-regex` crate has it:
+//! not its recursion into single groups, its branch reset and its backtracking verbs. PCRE2 itself would be C, fed with bytes
+//! from strangers in a process that may change the network; who needs what is missing is told so when the configuration is read.
 
+use super::pattern::translated;
 use serde::{Deserialize, Serialize};
 
 /// Most bytes of a page that an expression is held against.
@@ -18,6 +21,18 @@ pub struct Regex {
     /// `firstline`: a match begins in the page's first line.
     #[serde(default)]
     pub first_line: bool,
+    /// `allow_empty_class`: `[]` is a class without members.
+    #[serde(default)]
+    pub allow_empty_class: bool,
+    /// `alt_bsux`: `\U` and `\x` are ECMAScript's.
+    #[serde(default)]
+    pub alt_bsux: bool,
+    /// `alt_circumflex`: with `multiline`, `^` also matches behind a newline that ends the page.
+    #[serde(default)]
+    pub alt_circumflex: bool,
+    /// `match_unset_backref`: a reference to a group that took no part matches the empty text.
+    #[serde(default)]
+    pub unset_matches: bool,
     /// It must match; not so with `regex_no_match`.
     pub wanted: bool,
     /// `regex_min_offset`: a match begins here or later, in bytes.
@@ -28,7 +43,19 @@ pub struct Regex {
 
 impl Default for Regex {
     fn default() -> Self {
-        Self { pattern: String::new(), flags: String::new(), dollar_is_end: false, first_line: false, wanted: true, min: 0, max: None }
+        Self {
+            pattern: String::new(),
+            flags: String::new(),
+            dollar_is_end: false,
+            first_line: false,
+            allow_empty_class: false,
+            alt_bsux: false,
+            alt_circumflex: false,
+            unset_matches: false,
+            wanted: true,
+            min: 0,
+            max: None,
+        }
     }
 }
 
@@ -41,10 +68,17 @@ pub enum Word {
     DollarEndOnly,
     /// `firstline`.
     FirstLine,
-    /// It speeds PCRE2 up or slows it down, or it forbids what the pattern could say: no match is another for it.
+    /// `allow_empty_class`.
+    AllowEmptyClass,
+    /// `alt_bsux`.
+    AltBsux,
+    /// `alt_circumflex`.
+    AltCircumflex,
+    /// `match_unset_backref`.
+    MatchUnset,
+    /// It speeds PCRE2 up or slows it down, forbids what the pattern could say, or allows what is always allowed here (two
+    /// groups of one name, any letter in the name of a verb): no match is another for it.
     Harmless,
-    /// It would change what matches, and does not here.
-    Unknown,
 }
 
 /// `regex_options` of keepalived.conf(5).
@@ -67,12 +101,12 @@ pub const OPTIONS: &[(&str, Word)] = &[
     ("ucp", Word::Harmless),
     ("use_offset_limit", Word::Harmless),
     ("utf", Word::Harmless),
-    ("allow_empty_class", Word::Unknown),
-    ("alt_bsux", Word::Unknown),
-    ("alt_circumflex", Word::Unknown),
-    ("alt_verbnames", Word::Unknown),
-    ("dupnames", Word::Unknown),
-    ("match_unset_backref", Word::Unknown),
+    ("allow_empty_class", Word::AllowEmptyClass),
+    ("alt_bsux", Word::AltBsux),
+    ("alt_circumflex", Word::AltCircumflex),
+    ("alt_verbnames", Word::Harmless),
+    ("dupnames", Word::Harmless),
+    ("match_unset_backref", Word::MatchUnset),
 ];
 
 /// An expression ready to be held against pages.
@@ -83,57 +117,42 @@ pub struct Expression {
 }
 
 impl Regex {
+    /// Whether this option, of those that change what matches, is set.
+    pub fn has(&self, word: Word) -> bool {
+        match word {
+            Word::Flag(flag) => self.flags.contains(flag),
+            Word::DollarEndOnly => self.dollar_is_end,
+            Word::FirstLine => self.first_line,
+            Word::AllowEmptyClass => self.allow_empty_class,
+            Word::AltBsux => self.alt_bsux,
+            Word::AltCircumflex => self.alt_circumflex,
+            Word::MatchUnset => self.unset_matches,
+            Word::Harmless => false,
+        }
+    }
+
+    /// Sets an option of `regex_options`.
+    pub fn set(&mut self, word: Word) {
+        match word {
+            Word::Flag(flag) => self.flags.push(flag),
+            Word::DollarEndOnly => self.dollar_is_end = true,
+            Word::FirstLine => self.first_line = true,
+            Word::AllowEmptyClass => self.allow_empty_class = true,
+            Word::AltBsux => self.alt_bsux = true,
+            Word::AltCircumflex => self.alt_circumflex = true,
+            Word::MatchUnset => self.unset_matches = true,
+            Word::Harmless => {}
+        }
+    }
+
     /// Ready to match; costly, so once a configuration.
     ///
     /// # Errors
     /// Where the expression is wrong.
     pub fn compile(&self) -> Result<Expression, String> {
-        let flags = if self.flags.is_empty() { String::new() } else { format!("(?{})", self.flags) };
-        let pattern = if self.dollar_is_end || self.flags.contains('m') { self.pattern.clone() } else { last_newline(&self.pattern) };
-        let compiled = fancy_regex::Regex::new(&format!("{flags}{pattern}")).map_err(|error| error.to_string())?;
+        let compiled = fancy_regex::Regex::new(&translated(self)).map_err(|error| error.to_string())?;
         Ok(Expression { compiled, settings: self.clone() })
     }
-}
-
-/// Lets `$` also match before a newline that ends the page, as PCRE2 does. A pattern that switches `m` on itself is left alone.
-fn last_newline(pattern: &str) -> String {
-    let switches_m = pattern.split("(?").skip(1).any(|group| {
-        let letters = group.split(|letter: char| !letter.is_ascii_alphabetic()).next().unwrap_or_default();
-        letters.contains('m')
-    });
-    if switches_m {
-        return pattern.to_owned();
-    }
-    let mut out = String::with_capacity(pattern.len() + 8);
-    let (mut letters, mut class, mut quoted) = (pattern.chars().peekable(), 0_u32, false);
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' => {
-                let next = letters.next();
-                quoted = match next {
-                    Some('Q') => true,
-                    Some('E') => false,
-                    _ => quoted,
-                };
-                out.push(letter);
-                out.extend(next);
-            }
-            '$' if class == 0 && !quoted => out.push_str(r"(?=\n?\z)"),
-            '[' if !quoted => {
-                // A bracket that comes first in a class is one of its members.
-                out.push(letter);
-                class += 1;
-                out.extend(letters.next_if_eq(&'^'));
-                out.extend(letters.next_if_eq(&']'));
-            }
-            ']' if !quoted => {
-                class = class.saturating_sub(1);
-                out.push(letter);
-            }
-            _ => out.push(letter),
-        }
-    }
-    out
 }
 
 impl Expression {
@@ -197,6 +216,24 @@ mod tests {
         assert!(!fits("hello$", b"hello\nyou", |_| {}));
         assert!(fits("(?m)hello$", b"hello\nyou", |_| {}));
         assert!(fits(r"5\$[$]$", b"5$$", |_| {}), "neither an escaped one nor one in a class is the end");
+    }
+
+    #[test]
+    fn what_pcre2_alone_has_matches_as_there() {
+        let set = |word: Word| move |regex: &mut Regex| regex.set(word);
+        assert!(!fits("a[]b]", b"a]", set(Word::AllowEmptyClass)) && fits("a[]b]", b"a]", |_| {}));
+        assert!(!fits(r"(a)?\1b", b"b", |_| {}) && fits(r"(a)?\1b", b"b", set(Word::MatchUnset)));
+        assert!(fits(r"\u0061\U", b"aU", set(Word::AltBsux)));
+        let lines = |alt: bool| {
+            move |regex: &mut Regex| {
+                regex.set(Word::Flag('m'));
+                regex.alt_circumflex = alt;
+            }
+        };
+        assert!(!fits("^$", b"a\n", lines(false)) && fits("^$", b"a\n", lines(true)));
+        assert!(fits("^b", b"a\nb", lines(false)) && fits("^$", b"", lines(false)));
+        assert!(fits("(?<n>a)|(?<n>b)", b"b", set(Word::Harmless)));
+        assert!(fits(r"\Qa.b\E", b"a.b", |_| {}) && !fits(r"\Qa.b\E", b"axb", |_| {}) && fits(r"a\hb", b"a\tb", |_| {}));
     }
 
     #[test]

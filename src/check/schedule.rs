@@ -29,6 +29,8 @@ pub struct Schedule {
     due: Option<Instant>,
     /// When the running, or else the last, check was due.
     begun: Instant,
+    /// When it really began.
+    really: Instant,
 }
 
 /// What a result changed.
@@ -62,7 +64,8 @@ impl Schedule {
         };
         // Where a failing first check is decisive, the retries count as used up.
         let failures = if manner.first_decides { timing.retry } else { 0 };
-        Self { manner, up: !alpha, has_run: false, settled: false, failures, due: Some(now + first), begun: now + first }
+        let due = now + first;
+        Self { manner, up: !alpha, has_run: false, settled: false, failures, due: Some(due), begun: due, really: due }
     }
 
     /// Whether its server passes this check.
@@ -80,6 +83,11 @@ impl Schedule {
         self.failures
     }
 
+    /// The same as readers want it: none before the first result.
+    pub const fn forgiven(&self) -> u32 {
+        if self.has_run { self.failures } else { 0 }
+    }
+
     /// When the next check is due; nothing while one runs.
     pub const fn deadline(&self) -> Option<Instant> {
         self.due
@@ -89,7 +97,16 @@ impl Schedule {
     pub const fn begun(&mut self) {
         if let Some(due) = self.due.take() {
             self.begun = due;
+            self.really = due;
         }
+    }
+
+    /// It has begun only `now`, because we are late. The rhythm goes on where it would be: after a stop all checks are due at
+    /// once, but they do not stay together.
+    pub fn late(&mut self, now: Instant, timing: &Timing) {
+        self.really = self.really.max(now);
+        let missed = now.since(self.begun).as_nanos().checked_div(timing.delay_loop.as_nanos()).unwrap_or(0);
+        self.begun = self.begun + timing.delay_loop.saturating_mul(u32::try_from(missed).unwrap_or(u32::MAX));
     }
 
     /// Takes up where a predecessor left off.
@@ -105,11 +122,17 @@ impl Schedule {
     fn next(&self, now: Instant, pause: Duration) -> Instant {
         if self.manner.from_begin {
             (self.begun + pause).max(now)
-        } else if now.since(self.begun) < pause / 2 {
+        } else if now.since(self.really) < pause / 2 {
             self.begun + pause
         } else {
             now + pause
         }
+    }
+
+    /// The next try: likewise, but what is owed to a server that fails is the whole pause, however late we were.
+    fn next_try(&self, now: Instant, pause: Duration) -> Instant {
+        let late = self.really.since(self.begun) >= pause / 2;
+        if late && now.since(self.really) < pause / 2 { self.really + pause } else { self.next(now, pause) }
     }
 
     /// The check did not begin after all: it is tried again then.
@@ -146,7 +169,7 @@ impl Schedule {
         }
         if (self.up || !self.settled) && self.failures < timing.retry {
             self.failures += 1;
-            self.due = Some(self.next(now, timing.delay_before_retry));
+            self.due = Some(self.next_try(now, timing.delay_before_retry));
             return Change::Forgiven;
         }
         self.due = Some(self.next(now, timing.delay_loop));
@@ -260,6 +283,36 @@ mod tests {
         let late = T0 + Duration::from_secs(11);
         schedule.ended(late, &timing, true);
         assert_eq!(schedule.deadline(), Some(late + Duration::from_secs(6)), "a check of five seconds gets its whole pause");
+    }
+
+    #[test]
+    fn checks_that_a_stop_made_late_do_not_stay_together() {
+        let timing = timing(1);
+        let stop = Duration::from_secs(20);
+        for position in 0..12 {
+            let due = T0 + Duration::from_millis(500 * position);
+            let mut schedule = Schedule::start(due, &timing, USUAL, false, 0.0);
+            schedule.begun();
+            schedule.late(T0 + stop, &timing);
+            let end = T0 + stop + Duration::from_millis(3);
+            schedule.ended(end, &timing, true);
+            let next = schedule.deadline().unwrap();
+            assert_eq!(next.since(due).as_nanos() % timing.delay_loop.as_nanos(), 0, "its own rhythm");
+            assert!(next > T0 + stop && next <= end + timing.delay_loop, "and never later than configured");
+        }
+    }
+
+    #[test]
+    fn a_server_that_fails_has_its_whole_pause_however_late_we_were() {
+        let timing = timing(2);
+        let mut schedule = Schedule::start(T0, &timing, USUAL, false, 0.0);
+        schedule.begun();
+        schedule.ended(T0, &timing, true);
+        schedule.begun();
+        let now = T0 + Duration::from_secs(6 + 5);
+        schedule.late(now, &timing);
+        assert_eq!(schedule.ended(now, &timing, false), Change::Forgiven);
+        assert_eq!(schedule.deadline(), Some(now + timing.delay_before_retry));
     }
 
     #[test]

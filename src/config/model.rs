@@ -4,7 +4,7 @@ use crate::lvs::settings::Balancer;
 use crate::types::{Command, Firewall, ScriptUser, Version};
 use crate::vrrp::route::Route;
 use crate::vrrp::rule::Rule;
-use crate::vrrp::settings::{Announce, GroupSettings, Settings, TrackGroup, VirtualAddress};
+use crate::vrrp::settings::{Announce, GroupSettings, RxBuffer, Settings, TrackGroup, VirtualAddress};
 use crate::vrrp::trackers::file::FileCheck;
 use crate::vrrp::trackers::link::LinkSettings;
 use crate::vrrp::trackers::process::ProcessCheck;
@@ -65,8 +65,11 @@ pub struct VrrpGlobal {
     pub dynamic_interfaces: bool,
     /// `disable_local_igmp`.
     pub disable_local_igmp: bool,
-    /// `vrrp_rx_bufs_policy`/`kernel_rx_buf_size` default, bytes.
-    pub rx_buffer: Option<u32>,
+    /// `vrrp_rx_bufs_policy`: what `kernel_rx_buf_size` is by default; the multiplier is still 1.
+    pub rx_buffer: Option<RxBuffer>,
+    /// `vrrp_rx_bufs_multiplier` (3).
+    #[serde(default)]
+    pub rx_multiplier: Option<u32>,
     /// `vrrp_netlink_monitor_rcv_bufs`, bytes.
     pub monitor_buffer: Option<u32>,
     /// `static_ipaddress`: on this host while the daemon runs, whoever is master; each with its `dev`.

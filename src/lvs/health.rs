@@ -2,6 +2,7 @@
 
 use super::notice::Notice;
 use super::settings::{RealServer, SorryServer, VirtualServer};
+use crate::check::Kind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -121,6 +122,12 @@ impl Health {
     /// Whether this checker of it fails.
     pub fn is_failing(&self, server: usize, checker: usize) -> bool {
         self.servers.get(server).is_some_and(|server| server.is_failing(checker))
+    }
+
+    /// What this checker of it adds to its weight.
+    pub fn delta(&self, server: usize, checker: usize) -> i64 {
+        let deltas = self.servers.get(server).and_then(|server| server.0.as_ref()).map_or(&[][..], |said| said.deltas.as_slice());
+        deltas.iter().find(|(at, _)| *at == checker).map_or(0, |(_, delta)| *delta)
     }
 
     /// Sum of the weights of live servers.
@@ -317,8 +324,12 @@ impl Health {
                 None => {}
             }
         }
+        // A script asks for a weight, not for a difference: a new configured weight does not move it.
+        let moved = i64::from(before.weight) - i64::from(now.weight);
         for (old, delta) in state.0.iter().flat_map(|said| &said.deltas) {
-            place(*old).into_iter().for_each(|new| fresh.add(new, *delta));
+            let by_script = before.checkers.get(*old).is_some_and(|checker| matches!(checker.kind, Kind::Misc(_)));
+            let delta = if by_script { delta + moved } else { *delta };
+            place(*old).into_iter().for_each(|new| fresh.add(new, delta));
         }
         let (was_up, is_up) = (state.is_up(), fresh.is_up());
         let (from, to) = (state.weight(before), fresh.weight(&now));

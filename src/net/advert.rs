@@ -21,7 +21,8 @@ pub const PROTOCOL_AH: u8 = 51;
 pub const BUFFER_BYTES: usize = 8192;
 /// Datagrams that one system call brings at most.
 const BATCH: usize = 16;
-/// Only a limit. The system's usual 208 KiB overflow when a few hundred masters start together.
+/// Unless told otherwise; holds the adverts of 1,300 routers at once. Only a limit: the system's usual 208 KiB overflow when a
+/// few hundred masters start together.
 const RECEIVE_BUFFER_BYTES: usize = 1 << 20;
 
 /// What a receiver listens to.
@@ -31,8 +32,6 @@ pub struct ReceiverSpec {
     pub family: Family,
     /// Only what arrives on this interface (name, index); everything when absent.
     pub interface: Option<(String, u32)>,
-    /// Bytes of receive buffer (`kernel_rx_buf_size`); 1 MiB when absent, which holds the adverts of 1,300 routers at once.
-    pub buffer: Option<u32>,
     /// [`PROTOCOL_VRRP`], or [`PROTOCOL_AH`] for adverts behind an authentication header.
     pub protocol: u8,
 }
@@ -76,9 +75,14 @@ impl Receiver {
         let socket = open_raw(spec.family, spec.protocol).map_err(&fail)?;
         Self::configure(&socket, spec).map_err(&fail)?;
         let fd = OwnedFd::from(socket);
-        socket::set_receive_buffer(&fd, spec.buffer.map_or(RECEIVE_BUFFER_BYTES, |bytes| bytes as usize)).map_err(&fail)?;
+        socket::set_receive_buffer(&fd, RECEIVE_BUFFER_BYTES).map_err(&fail)?;
         let fd = socket::watch(fd).map_err(&fail)?;
         Ok(Self { fd, family: spec.family, protocol: spec.protocol, bound: spec.interface.as_ref().map(|(_, index)| *index) })
+    }
+
+    /// Bytes of receive buffer (`kernel_rx_buf_size`).
+    pub fn set_buffer(&self, bytes: u32) -> io::Result<()> {
+        socket::set_receive_buffer(self.fd.get_ref(), bytes as usize)
     }
 
     fn configure(socket: &Socket, spec: &ReceiverSpec) -> io::Result<()> {

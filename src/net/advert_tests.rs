@@ -15,7 +15,7 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn spec(family: Family, ifindex: u32) -> ReceiverSpec {
-    ReceiverSpec { family, interface: Some((FAR.to_owned(), ifindex)), buffer: Some(1 << 20), protocol: PROTOCOL_VRRP }
+    ReceiverSpec { family, interface: Some((FAR.to_owned(), ifindex)), protocol: PROTOCOL_VRRP }
 }
 
 fn address(ifindex: u32, text: &str, length: u8) {
@@ -246,7 +246,7 @@ fn an_authentication_header_is_received_by_its_own_receiver() {
 #[test]
 fn hundreds_of_adverts_wait_without_loss() {
     lab::run(|lab: Lab| async move {
-        let receiver = lab.on_far(|| Receiver::open(&ReceiverSpec { buffer: None, ..spec(Family::V4, lab.far) })).unwrap();
+        let receiver = lab.on_far(|| Receiver::open(&spec(Family::V4, lab.far))).unwrap();
         lab.on_far(|| {
             address(lab.far, "192.0.2.2", 24);
             receiver.join(GROUP4, lab.far).unwrap();

@@ -102,12 +102,12 @@ impl KernelRoute {
         let route = &self.route;
         let family = family(route.family());
         let from = route.from.map_or(0, IpPrefix::length);
-        // A deletion names the scope and the type only where they are not the usual ones.
+        // A deletion names the scope and the type only where they were asked for (`add` asks for exactly this one).
         let scope = match route.scope.unwrap_or(0) {
             0 if deleting => NOWHERE,
             scope => scope,
         };
-        let kind = if deleting && route.kind == UNICAST { 0 } else { route.kind };
+        let kind = if deleting && route.kind == UNICAST && route.mode != Place::Add { 0 } else { route.kind };
         let table = u8::try_from(route.table).unwrap_or(0);
         let [a, b, c, d] = u32::from(if route.onlink { ONLINK } else { 0 }).to_ne_bytes();
         [family, route.destination.length(), from, route.tos, table, route.protocol, scope, kind, a, b, c, d]
@@ -159,7 +159,7 @@ impl KernelRoute {
         m.nest(RTA_METRICS, |m| {
             let mut locked = 0;
             if let Some((name, lock)) = &route.congctl {
-                m.text(CONGCTL, name);
+                m.attribute(CONGCTL, name.as_bytes());
                 locked |= u32::from(*lock) << CONGCTL;
             }
             for metric in &route.metrics {

@@ -1,8 +1,8 @@
 //! The three notify FIFOs: which are open, and whose reader has to start or stop.
 
 use crate::config::model::{Fifo as Settings, Fifos as Wanted};
+use crate::script::account::account;
 use crate::script::fifo::Fifo;
-use crate::script::policy;
 use crate::types::Command;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
@@ -72,7 +72,7 @@ fn settle(slot: &mut Option<(Settings, Fifo)>, wanted: &Settings, place: u8) -> 
 
 fn open(wanted: &Settings, name: &str) -> Option<Fifo> {
     let path = wanted.path.as_ref()?;
-    let owner = match wanted.owner.as_ref().map(policy::account).transpose() {
+    let owner = match wanted.owner.as_ref().map(account).transpose() {
         Ok(account) => account.map(|account| (account.ids.uid, account.ids.gid)),
         Err(error) => {
             tracing::error!("{name} {}: {error}", path.display());

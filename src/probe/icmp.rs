@@ -1,6 +1,6 @@
 //! `PING_CHECK`: one echo, on a raw socket (with CAP_NET_RAW), which hears every answer and takes its own.
 
-use super::{address, prepare};
+use super::{address, in_time, prepare};
 use crate::check::ping::{is_answer, request};
 use crate::check::{Failure, Target};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -8,7 +8,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::IpAddr;
 use tokio::net::UdpSocket;
-use tokio::time::Instant;
 
 /// A number that a stranger cannot foresee, for identifiers.
 pub(super) fn random() -> u16 {
@@ -33,19 +32,20 @@ pub(super) async fn ping(target: &Target) -> Result<(), Failure> {
     // tokio's UDP socket only reads and writes datagrams: it does the same on a raw one.
     let socket = UdpSocket::from_std(socket.into()).map_err(local)?;
     socket.send(&request(to.is_ipv6(), id, seq)).await.map_err(|error| Failure::Connect(error.to_string()))?;
-    let end = Instant::now() + target.connect_timeout;
-    loop {
-        match tokio::time::timeout_at(end, super::udp::readable(&socket)).await {
-            Err(_) => return Err(Failure::TimedOut(target.connect_timeout)),
-            Ok(Err(error)) => return Err(Failure::Connect(error.to_string())),
-            Ok(Ok(())) => {}
+    let hear = async {
+        loop {
+            super::udp::readable(&socket).await?;
+            let mut answer = [0; 1500];
+            match socket.try_recv(&mut answer) {
+                Ok(length) if is_answer(to.is_ipv6(), answer.get(..length).unwrap_or_default(), id, seq) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
         }
-        let mut answer = [0; 1500];
-        match socket.try_recv(&mut answer) {
-            Ok(length) if is_answer(to.is_ipv6(), answer.get(..length).unwrap_or_default(), id, seq) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(Failure::Connect(error.to_string())),
-        }
+    };
+    match in_time(target.connect_timeout, hear).await {
+        Some(heard) => heard.map_err(|error: io::Error| Failure::Connect(error.to_string())),
+        None => Err(Failure::TimedOut(target.connect_timeout)),
     }
 }

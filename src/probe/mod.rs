@@ -1,6 +1,8 @@
 //! How a checker reaches its target: TCP, TLS, UDP, ICMP. A probe ends within its total deadline, however lively the peer is.
 
 mod connection;
+mod crowd;
+mod flow;
 mod icmp;
 mod tcp;
 mod tls;
@@ -8,14 +10,17 @@ mod udp;
 
 pub use crate::check::tls::Files;
 pub use connection::{Connection, open};
+pub use crowd::Crowd;
 pub use tls::{Trust, TrustError};
 
-use crate::check::http::{Http, OddLength, Request, Url};
+use crate::check::http::{self, Http, OddLength, Request, Url};
 use crate::check::patience::Patience;
 use crate::check::regex::{Expression, Regex};
 use crate::check::smtp::Smtp;
+use crate::check::tcp::Tcp;
 use crate::check::{Checker, Dialogue, Failure, Kind, Step, Target};
 use crate::sys::clock;
+use flow::Talk;
 use socket2::SockRef;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
@@ -68,7 +73,30 @@ impl Probe {
         Self { checker, pages }
     }
 
-    /// Makes one check; for HTTP of the URL at that place in the block.
+    /// Whether it is a conversation over plain TCP, which a [`Crowd`] carries; anything else is [made](Self::make) in a task of its own.
+    pub fn is_plain(&self) -> bool {
+        match &self.checker.kind {
+            Kind::Tcp | Kind::Smtp(_) => true,
+            Kind::Http(settings) => !settings.tls,
+            Kind::Dns(_) | Kind::Udp(_) | Kind::Ping | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => false,
+        }
+    }
+
+    /// What is said over plain TCP; for HTTP about the URL at that place.
+    fn talk(&self, url: usize) -> Result<Talk, Failure> {
+        match &self.checker.kind {
+            Kind::Tcp => Ok(Talk::Tcp(Tcp)),
+            Kind::Smtp(settings) => Ok(Talk::Smtp(Smtp::new(settings))),
+            Kind::Http(_) => Ok(Talk::Http(Http::new(self.page(url)?.clone()))),
+            Kind::Dns(_) | Kind::Udp(_) | Kind::Ping | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => Err(unmade()),
+        }
+    }
+
+    fn page(&self, url: usize) -> Result<&Arc<Request>, Failure> {
+        self.pages.get(url).and_then(Option::as_ref).ok_or_else(|| Failure::Local("the regex is wrong".to_owned()))
+    }
+
+    /// Makes one check that is not [plain](Self::is_plain); for HTTP of the URL at that place in the block.
     pub async fn make(&self, url: usize, trust: Option<&Arc<Trust>>) -> Outcome {
         let total = total(&self.checker);
         let mut seen = Outcome::new(Err(Failure::TooSlow(total)));
@@ -79,33 +107,37 @@ impl Probe {
         seen
     }
 
+    /// A page over TLS.
+    async fn sealed(&self, settings: &http::Settings, url: usize, trust: Option<&Arc<Trust>>, seen: &mut Outcome) -> Result<(), Failure> {
+        let target = &self.checker.target;
+        let Some(page) = settings.urls.get(url) else { return Ok(()) };
+        let request = self.page(url)?;
+        let Some(trust) = trust else { return Err(Failure::Local("TLS is not set up".to_owned())) };
+        let mut connection = open(target, Some((trust, settings.tls_name(page), settings.sni))).await?;
+        connection.compliant(page.tls_compliant);
+        seen.certificate_ends = connection.certificate_ends();
+        let mut dialogue = Http::new(request.clone());
+        let result = carry(target, &mut connection, &mut dialogue).await;
+        seen.odd_length = dialogue.odd_length();
+        result
+    }
+
     async fn unlimited(&self, url: usize, trust: Option<&Arc<Trust>>, seen: &mut Outcome) -> Result<(), Failure> {
         let target = &self.checker.target;
         match &self.checker.kind {
-            Kind::Tcp => tcp::connect(target).await.map(drop),
-            Kind::Smtp(settings) => carry(target, &mut open(target, None).await?, &mut Smtp::new(settings)).await,
-            Kind::Http(settings) => {
-                let Some(page) = settings.urls.get(url) else { return Ok(()) };
-                let Some(Some(request)) = self.pages.get(url) else { return Err(Failure::Local("the regex is wrong".to_owned())) };
-                let tls = match (settings.tls, trust) {
-                    (false, _) => None,
-                    (true, Some(trust)) => Some((&**trust, settings.tls_name(page), settings.sni)),
-                    (true, None) => return Err(Failure::Local("TLS is not set up".to_owned())),
-                };
-                let mut connection = open(target, tls).await?;
-                connection.compliant(page.tls_compliant);
-                seen.certificate_ends = connection.certificate_ends();
-                let mut dialogue = Http::new(request.clone());
-                let result = carry(target, &mut connection, &mut dialogue).await;
-                seen.odd_length = dialogue.odd_length();
-                result
-            }
+            // In a place of its own: what TLS needs is ten times what the others do.
+            Kind::Http(settings) if settings.tls => Box::pin(self.sealed(settings, url, trust, seen)).await,
             Kind::Dns(settings) => udp::resolve(target, settings).await,
             Kind::Udp(settings) => udp::exchange(target, settings).await,
             Kind::Ping => icmp::ping(target).await,
-            Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => Err(Failure::Local("not a network check".to_owned())),
+            Kind::Tcp | Kind::Smtp(_) | Kind::Http(_) | Kind::Misc(_) | Kind::File(_) | Kind::Bfd(_) => Err(unmade()),
         }
     }
+}
+
+/// A check of another kind.
+fn unmade() -> Failure {
+    Failure::Local("this check is not made this way".to_owned())
 }
 
 /// The most that a check may take: a peer that trickles bytes holds nothing up longer.
@@ -189,6 +221,8 @@ async fn carry(target: &Target, connection: &mut Connection, dialogue: &mut impl
     }
 }
 
+#[cfg(test)]
+mod crowd_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

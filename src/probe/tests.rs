@@ -20,7 +20,16 @@ pub(super) fn checker(kind: Kind, port: u16) -> Checker {
 
 pub(super) async fn made(checker: &Checker, trust: Option<&Arc<Trust>>) -> Outcome {
     let compiled = |regex: &crate::check::regex::Regex| regex.compile().ok().map(Arc::new);
-    Probe::new(Arc::new(checker.clone()), compiled).make(0, trust).await
+    let probe = Arc::new(Probe::new(Arc::new(checker.clone()), compiled));
+    if !probe.is_plain() {
+        return probe.make(0, trust).await;
+    }
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let crowd = Crowd::start(move |ended| drop(tell.send(ended))).unwrap();
+    match crowd.begin((), &probe, 0) {
+        Err(outcome) => outcome,
+        Ok(()) => told.recv().await.unwrap().remove(0).1,
+    }
 }
 
 fn run(checker: &Checker) -> Result<(), Failure> {

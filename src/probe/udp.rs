@@ -1,13 +1,12 @@
 //! UDP: a datagram out, at most one that counts back. Connected sockets, so that an ICMP error comes back as an error.
 
-use super::{address, prepare};
+use super::{address, in_time, prepare};
 use crate::check::{Failure, Target, dns, udp};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
-use tokio::time::Instant;
 
 /// What the original sends when no payload is configured.
 const PAYLOAD: &[u8] = b"keepalived check - keepalived ch";
@@ -46,24 +45,22 @@ async fn listen(
     time: Duration,
     mut judge: impl FnMut(&[u8]) -> Option<Result<(), Failure>>,
 ) -> Option<Result<(), Failure>> {
-    let end = Instant::now() + time;
-    loop {
-        match tokio::time::timeout_at(end, readable(socket)).await {
-            Err(_) => return None,
-            Ok(Err(error)) => return Some(Err(Failure::Connect(error.to_string()))),
-            Ok(Ok(())) => {}
-        }
-        let mut datagram = [0; 65_536 >> 3];
-        match socket.try_recv(&mut datagram) {
-            Ok(length) => {
-                if let Some(verdict) = judge(datagram.get(..length).unwrap_or_default()) {
-                    return Some(verdict);
+    let hear = async {
+        loop {
+            readable(socket).await?;
+            let mut datagram = [0; 65_536 >> 3];
+            match socket.try_recv(&mut datagram) {
+                Ok(length) => {
+                    if let Some(verdict) = judge(datagram.get(..length).unwrap_or_default()) {
+                        return Ok(verdict);
+                    }
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Some(Err(Failure::Connect(error.to_string()))),
         }
-    }
+    };
+    in_time(time, hear).await.map(|heard: io::Result<_>| heard.unwrap_or_else(|error| Err(Failure::Connect(error.to_string()))))
 }
 
 /// `UDP_CHECK`.

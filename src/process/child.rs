@@ -9,7 +9,7 @@ use crate::ipc::{Interrupt, channel};
 use crate::ipvs::{Socket, Way};
 use crate::sys::log::{self, LogOptions};
 use crate::sys::privileges::{self, DropError};
-use crate::sys::{netns, process, sandbox};
+use crate::sys::{netns, process, sandbox, tuning};
 use futures_util::StreamExt;
 use signal_hook_tokio::Signals;
 use std::fs::File;
@@ -89,12 +89,16 @@ fn run(boot: &Boot, options: &Options) -> u8 {
     runtime.block_on(serve(boot, options, stream, balancer))
 }
 
-/// The way to the kernel's balancer, for who needs it, opened while all powers are there: the kernel may load its module
-/// for it, and it may be that of another network namespace. When there is no balancer yet, the child says so, and asks again
+/// The way to the kernel's balancer, and files enough, for who needs it, while all powers are there: the kernel may load its
+/// module for it, and it may be that of another network namespace. When there is no balancer yet, the child says so, and asks again
 /// the same way.
 fn balancer(boot: &Boot) -> io::Result<Option<Way>> {
     if !matches!(boot.role.name, RoleName::Checker | RoleName::CheckerRaw) {
         return Ok(None);
+    }
+    // A check under way is an open file.
+    if let Err(error) = tuning::allow_open_files() {
+        tracing::warn!("the limit of open files stays as it is: {error}");
     }
     let open = || {
         let way = Way::open().ok()?;

@@ -5,7 +5,7 @@ use super::vrrp_data::{When, yes};
 use crate::types::{Family, Version};
 use crate::vrrp::event::{Fault, State};
 use crate::vrrp::notify::Notify;
-use crate::vrrp::settings::{Auth, Preempt, Settings, Transport, VirtualAddress, WantedState};
+use crate::vrrp::settings::{Auth, Preempt, RxBuffer, Settings, Transport, VirtualAddress, WantedState};
 use crate::vrrp::trackers::Track;
 use std::fmt::{self, Write};
 
@@ -41,7 +41,7 @@ pub(super) fn write(out: &mut String, view: &InstanceView, when: &When<'_>) -> f
     writeln!(out, "   Accept = {}", yes(settings.accept))?;
     write_preempt(out, settings.preempt)?;
     writeln!(out, "   Promote_secondaries = {}", yes(settings.promote_secondaries))?;
-    if let Some(size) = settings.kernel_rx_buf_size {
+    if let Some(RxBuffer::Bytes(size)) = settings.kernel_rx_buf_size {
         writeln!(out, "   Kernel rx buffer size = {size}")?;
     }
     match settings.auth {

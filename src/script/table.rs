@@ -1,7 +1,8 @@
 //! All scripts of a configuration, approved or refused: looked at once, when the configuration is taken up.
 
+use super::account::UserError;
 use super::hint;
-use super::policy::{Approved, Policy, Refusal, UserError, Ways};
+use super::policy::{Approved, Policy, Refusal, Ways};
 use crate::check::{Checker, Kind};
 use crate::config::model::Config;
 use crate::types::{Command, ScriptUser};

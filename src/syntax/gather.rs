@@ -1,7 +1,7 @@
 //! A TOML file and the files that it includes, each read where its `include` stands.
 
 use super::Files;
-use super::diagnostic::{Complaint, Complaints, Verdict};
+use super::complaint::{Complaint, Complaints, Verdict};
 use super::include::{Checks, Included, braces, normal, strictness};
 use super::keyword::Table;
 use super::source::{Sources, Span};

@@ -1,6 +1,6 @@
 //! Lines into words and braces (keepalived.conf(5)).
 
-use super::diagnostic::{Complaint, Complaints};
+use super::complaint::{Complaint, Complaints};
 use super::preprocess::{Line, Text};
 use super::source::Span;
 use super::tree::Word;

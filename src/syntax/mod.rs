@@ -7,6 +7,7 @@
 //! Nothing here knows what a keyword means: a row of a table carries a function pointer that `config` fills in.
 
 pub mod command;
+mod complaint;
 mod define;
 pub mod diagnostic;
 pub mod gather;
@@ -25,7 +26,8 @@ pub mod tree;
 pub(crate) use include::CHECKS as INCLUDE_CHECKS;
 pub use include::Included;
 
-pub use diagnostic::{Complaint, Complaints, Diagnostic, Report, Severity, Verdict};
+pub use complaint::{Complaint, Complaints, Severity, Verdict};
+pub use diagnostic::{Diagnostic, Report};
 pub use keyword::{Keyword, Shape};
 pub use preprocess::{PreprocessOptions, Text, preprocess};
 pub use source::{Sources, Span};

@@ -1,6 +1,7 @@
 //! Words and braces into a `Tree`, driven by the keyword tables.
 
-use super::diagnostic::{self, Complaint, Complaints, Verdict, is_secret};
+use super::complaint::{Complaint, Complaints, Verdict};
+use super::diagnostic::{self, is_secret};
 use super::include::include_slip;
 use super::keyword::{self, Keyword, Shape, Table};
 use super::lex::{Lexer, Token};

@@ -1,7 +1,7 @@
 //! Files into lines: comments cut, conditions decided, names substituted, includes followed.
 
+use super::complaint::{Complaint, Complaints, Verdict};
 use super::define::{self, Definitions, Predefined, Substituted};
-use super::diagnostic::{Complaint, Complaints, Verdict};
 use super::include::{Checks, Included, braces, chain, include, include_check, normal};
 use super::lex::{content_end, pieces};
 use super::source::{Origin, Sources, Span};

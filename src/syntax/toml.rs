@@ -4,7 +4,8 @@
 //! keyword with several words an array, a flag `true`. What stands where in a file does not matter to TOML, but is kept: an `include`
 //! is read where it stands.
 
-use super::diagnostic::{self, Complaint, Complaints};
+use super::complaint::{Complaint, Complaints};
+use super::diagnostic;
 use super::include;
 use super::keyword::{self, Keyword, Shape, Table};
 use super::parse::check_count;

@@ -81,6 +81,21 @@ pub fn give_back_memory() {
     };
 }
 
+/// Open files that a process with many sockets asks for where it may.
+const MANY_FILES: u64 = 1 << 16;
+
+/// Lets this process open as many files as the system allows, and many even where its limit says less, when it has the power
+/// for that; answers the limit.
+///
+/// # Errors
+/// The limit cannot be read.
+pub fn allow_open_files() -> io::Result<u64> {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let wanted = [hard.max(MANY_FILES), hard];
+    Ok(wanted.into_iter().find(|limit| *limit > soft && setrlimit(Resource::RLIMIT_NOFILE, *limit, *limit).is_ok()).unwrap_or(soft))
+}
+
 /// `Some(None)` for nothing written, `None` for what is no number.
 fn optional<T: std::str::FromStr>(text: &str) -> Option<Option<T>> {
     if text.is_empty() { Some(None) } else { text.parse().ok().map(Some) }
@@ -131,6 +146,14 @@ fn lock_memory() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn open_files_are_allowed_up_to_the_hard_limit() {
+        use nix::sys::resource::{Resource, getrlimit};
+        let allowed = allow_open_files().unwrap();
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        assert_eq!((allowed, allowed), (soft, hard));
+    }
 
     #[test]
     fn tuning_survives_the_environment() {

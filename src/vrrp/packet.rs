@@ -115,6 +115,16 @@ pub fn length(version: Version, family: Family, count: usize) -> usize {
     HEADER_LENGTH + count * family.octets() + trailer
 }
 
+/// Length of the instance's adverts with their IP header and, where there is one, the authentication header; bytes.
+pub fn length_on_the_wire(settings: &Settings) -> usize {
+    let ip_header = match settings.family {
+        Family::V4 => 20,
+        Family::V6 => 40,
+    };
+    let authentication = if ip_protocol(settings) == auth::AH_PROTOCOL { auth::AH_LENGTH } else { 0 };
+    ip_header + authentication + length(settings.version, settings.family, settings.addresses.len())
+}
+
 /// Whether the version 3 checksum covers a pseudo header: always for IPv6, for IPv4 unless `v3_checksum_as_v2`.
 pub(crate) fn has_pseudo_header(settings: &Settings) -> bool {
     match (settings.version, settings.family) {

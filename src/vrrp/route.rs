@@ -248,6 +248,30 @@ impl fmt::Display for Route {
             write!(f, " {word}")?;
         }
         write!(f, " {}", destination(self.destination))?;
+        self.write_place(f)?;
+        self.write_lookup(f)?;
+        self.write_metrics(f)?;
+        if let Some(on) = self.ttl_propagate {
+            write!(f, " ttl-propagate {}", if on { "enabled" } else { "disabled" })?;
+        }
+        match self.preference {
+            Some(1) => f.write_str(" pref high")?,
+            Some(0) => f.write_str(" pref medium")?,
+            Some(3) => f.write_str(" pref low")?,
+            Some(other) => write!(f, " pref {other}")?,
+            None => {}
+        }
+        self.hops.iter().try_for_each(|hop| write!(f, "{hop}"))?;
+        if self.no_track {
+            f.write_str(" no_track")?;
+        }
+        self.track_group.iter().try_for_each(|group| write!(f, " track_group {group}"))
+    }
+}
+
+impl Route {
+    /// Where from, through what.
+    fn write_place(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(from) = self.from {
             write!(f, " from {}", destination(from))?;
         }
@@ -266,6 +290,11 @@ impl fmt::Display for Route {
         if let Some(device) = &self.device {
             write!(f, " dev {device}")?;
         }
+        Ok(())
+    }
+
+    /// In which table, at what place in it.
+    fn write_lookup(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.table != MAIN {
             write!(f, " table {}", self.table)?;
         }
@@ -287,26 +316,9 @@ impl fmt::Display for Route {
         if let Some(seconds) = self.expires {
             write!(f, " expires {seconds}s")?;
         }
-        self.write_metrics(f)?;
-        if let Some(on) = self.ttl_propagate {
-            write!(f, " ttl-propagate {}", if on { "enabled" } else { "disabled" })?;
-        }
-        match self.preference {
-            Some(1) => f.write_str(" pref high")?,
-            Some(0) => f.write_str(" pref medium")?,
-            Some(3) => f.write_str(" pref low")?,
-            Some(other) => write!(f, " pref {other}")?,
-            None => {}
-        }
-        self.hops.iter().try_for_each(|hop| write!(f, "{hop}"))?;
-        if self.no_track {
-            f.write_str(" no_track")?;
-        }
-        self.track_group.iter().try_for_each(|group| write!(f, " track_group {group}"))
+        Ok(())
     }
-}
 
-impl Route {
     fn write_metrics(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lock = |locked: bool| if locked { "lock " } else { "" };
         if let Some((name, locked)) = &self.congctl {

@@ -103,9 +103,9 @@ impl Rule {
         }
     }
 
-    /// The interface whose going down is a fault of who holds the rule.
-    pub fn tracked_device(&self) -> Option<&str> {
-        self.input.as_deref().filter(|_| !self.no_track)
+    /// The interfaces whose going down is a fault of who holds the rule.
+    pub fn tracked_devices(&self) -> impl Iterator<Item = &str> {
+        self.input.as_deref().into_iter().chain(self.output.as_deref()).filter(|_| !self.no_track)
     }
 }
 

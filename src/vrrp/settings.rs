@@ -67,8 +67,8 @@ pub struct Settings {
     pub owner_ignore_adverts: bool,
     /// `v3_checksum_as_v2`: no pseudo header in the IPv4 version 3 checksum.
     pub v3_checksum_as_v2: bool,
-    /// `kernel_rx_buf_size`, bytes.
-    pub kernel_rx_buf_size: Option<u32>,
+    /// `kernel_rx_buf_size`, `vrrp_rx_bufs_policy`: its part of the receive buffer of its socket.
+    pub kernel_rx_buf_size: Option<RxBuffer>,
     /// The configuration itself keeps this instance in FAULT, and says why (`unicast_fault_no_peer`, duplicate VRID …).
     pub config_fault: Option<String>,
     /// `log_unknown_vrids` of global_defs.
@@ -202,6 +202,28 @@ pub enum Preempt {
     After(Duration),
     /// `nopreempt`: never.
     Never,
+}
+
+/// How much of a receive buffer an instance needs; instances on one socket add up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum RxBuffer {
+    /// So many bytes.
+    Bytes(u32),
+    /// `MTU`: so many times the interface's.
+    Mtu(u32),
+    /// `ADVERT`: room for so many of its adverts.
+    Advert(u32),
+}
+
+impl RxBuffer {
+    /// Bytes, when the interface has that MTU and an advert, its IP header included, this length.
+    pub const fn bytes(self, mtu: u32, advert: u32) -> u32 {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Mtu(times) => mtu.saturating_mul(times),
+            Self::Advert(times) => advert.saturating_mul(times),
+        }
+    }
 }
 
 /// `authentication` (RFC 2338; version 2).

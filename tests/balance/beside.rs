@@ -121,6 +121,69 @@ fn every_scheduler_flag_method_and_persistence_is_the_originals() {
     });
 }
 
+/// What a daemon said of servers that went, without the causes that ours adds in brackets and without the words of others.
+fn verdicts(log: &str) -> Vec<String> {
+    const OPENINGS: &[&str] = &[
+        "TCP_CHECK on service",
+        "HTTP_CHECK on service",
+        "SMTP_CHECK ",
+        "DNS_CHECK ",
+        "UDP_CHECK on service",
+        "ICMP CHECK on service",
+        "Misc check for",
+        "Removing service",
+        "([172.25.254.110]:tcp:1080): tracked file",
+    ];
+    let line = |line: &str| {
+        let at = OPENINGS.iter().filter_map(|opening| line.find(opening)).min()?;
+        let text = &line[at..];
+        // A script's status is the original's own word.
+        let cause = text.find(" (").filter(|_| text.starts_with("SMTP_CHECK"));
+        Some(cause.map_or(text, |cause| &text[..cause]).trim_end().to_owned())
+    };
+    let mut lines: Vec<String> = log.lines().filter_map(line).collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn checkers_say_of_a_dead_server_what_the_original_says() {
+    const TIMES: &str = "connect_timeout 5\n retry 1\n delay_before_retry 0.5\n";
+    let check = |keyword: &str, words: &str| format!("        {keyword} {{\n {TIMES} {words}\n        }}\n");
+    let http = "url {\n path /\n }";
+    let checks = [
+        check("TCP_CHECK", ""),
+        check("TCP_CHECK", "alpha"),
+        check("HTTP_GET", http),
+        check("SMTP_CHECK", ""),
+        check("SMTP_CHECK", "log_all_failures"),
+        check("DNS_CHECK", ""),
+        check("UDP_CHECK", ""),
+        "        MISC_CHECK {\n misc_path /usr/bin/false\n }\n".to_owned(),
+        "        MISC_CHECK {\n misc_path \"/usr/bin/false x\"\n retry 2\n delay_before_retry 0.5\n }\n".to_owned(),
+    ];
+    let words = "    delay_loop 300\n    warmup 0\n    lb_algo rr\n    lb_kind NAT\n    protocol TCP\n";
+    let server = |port: usize, check: &str| {
+        virtual_server(&format!("172.25.254.100 {port}"), words, &real_server(&format!("172.25.254.110 {port}"), check))
+    };
+    let file = "        FILE_CHECK {\n track_file outage\n weight 0\n }\n";
+    let mut config = "track_file outage {\n file /tmp/outage\n init_file 0\n}\n".to_owned() + &server(1080, file);
+    for (place, check) in checks.iter().enumerate() {
+        config += &server(2000 + place, check);
+    }
+    beside(&config, |house, original, ours| {
+        // All but the one of alpha, which was never there; and the mail servers, which have their retries first.
+        let down = |daemon: &Daemon| verdicts(&daemon.log()).iter().filter(|line| line.starts_with("Removing")).count() == checks.len() - 1;
+        house.lab.wait("verdicts of both", PATIENCE, || down(original) && down(ours)).unwrap();
+        for host in ["ka1", "ka2"] {
+            house.host(host).write("/tmp/outage", "1\n").unwrap();
+        }
+        let gone = |daemon: &Daemon| verdicts(&daemon.log()).iter().any(|line| line.starts_with("Removing") && line.contains(":1080"));
+        house.lab.wait("the outage by file", PATIENCE, || gone(original) && gone(ours)).unwrap();
+        assert_eq!(verdicts(&ours.log()), verdicts(&original.log()), "{}", house.lab.logs());
+    });
+}
+
 #[test]
 fn words_that_make_no_sense_are_taken_as_the_original_takes_them() {
     let real = real_server("172.25.254.110 80", "");

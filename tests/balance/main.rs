@@ -12,6 +12,7 @@ mod elsewhere;
 mod health;
 mod house;
 mod orders;
+mod rhythm;
 mod seeds;
 mod unbroken;
 

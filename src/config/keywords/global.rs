@@ -215,7 +215,11 @@ pub(super) const GLOBAL: &[Row] = &[
         .default("the system's")
         .lenient()
         .act(read::rx_bufs_policy),
-    K::value("vrrp_rx_bufs_multiplier", "COUNT", "adverts that fit the receive buffers").range("1..4294967295").default("3").lenient(),
+    K::value("vrrp_rx_bufs_multiplier", "COUNT", "how often an MTU or advert fits the receive buffers")
+        .range("1..4294967295")
+        .default("3")
+        .lenient()
+        .act(read::rx_bufs_multiplier),
     // firewall
     K::values("vrrp_iptables", "[IN [OUT]]", 0, 2, "iptables chains (nftables is used)").default("INPUT OUTPUT").act(read::vrrp_iptables),
     K::values("vrrp_ipsets", "[NAME …]", 0, 6, "ipsets (nftables is used)").default("keepalived …").act(read::vrrp_iptables),

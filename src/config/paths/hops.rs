@@ -1,7 +1,7 @@
 //! Where a route leads: `nexthop`, `or`, `encap`.
 
 use super::numbers::{any_base, decimal, named, realms};
-use super::{Cursor, Name, Parsed, address, family_word, refuse};
+use super::{Cursor, Name, Parsed, address, refuse};
 use crate::config::read::Reader;
 use crate::syntax::Complaint;
 use crate::types::Family;
@@ -162,6 +162,5 @@ fn end_of(reader: &mut Reader, cursor: &mut Cursor<'_, '_>, family: Family, what
 pub(super) fn or(reader: &mut Reader, cursor: &mut Cursor<'_, '_>) -> Parsed<IpAddr> {
     let word = cursor.line.words().nth(cursor.next.saturating_sub(1)).unwrap_or(&cursor.line.word);
     reader.complain(Complaint::warning(word.span, "\"or\" for routes is deprecated. Please use \"nexthop\""));
-    debug_assert!(family_word(word).is_none());
     address(reader, cursor, "Invalid \"or\" address")
 }

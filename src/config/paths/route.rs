@@ -6,7 +6,7 @@ use super::{Cursor, Name, Owner, Parsed, address, everything, family_word, prefi
 use crate::config::read::{Line, Reader};
 use crate::syntax::{Complaint, Span, suggest};
 use crate::types::{Family, IpPrefix};
-use crate::vrrp::route::{KINDS, METRICS, Metric, Mode, NextHop, PROTOCOL, Route, UNICAST};
+use crate::vrrp::route::{KINDS, METRICS, Metric, Mode, NextHop, PROTOCOL, Route};
 
 /// RTAX_FEATURE_ECN.
 const ECN: u32 = 1;
@@ -356,7 +356,7 @@ impl Draft {
     fn track(&mut self, reader: &mut Reader, line: &Line<'_>) {
         let route = &mut self.route;
         if !route.no_track && route.device.is_none() {
-            let message = format!("Warning - cannot track route {} with no interface specified, not tracking", self.name);
+            let message = format!("cannot track route {} with no interface specified, not tracking", self.name);
             let help = "name it: 'dev INTERFACE'; or say 'no_track'".to_owned();
             reader.complain(Complaint::warning(line.span(), message).help(help).rule("untracked-route"));
             route.no_track = true;
@@ -376,6 +376,5 @@ impl Draft {
             );
             route.track_group = None;
         }
-        debug_assert!(route.kind >= UNICAST);
     }
 }

@@ -7,7 +7,7 @@ use super::{links, lvs, mail, notify, strict, tracked};
 use crate::config::model::{Config, InstanceDefaults};
 use crate::syntax::{Complaint, Verdict};
 use crate::types::{CentiSecs, Family, Priority, Version, Vrid};
-use crate::vrrp::settings::{Announce, Auth, InstanceKey, Preempt, Settings, Transport, TransportKey, WantedState};
+use crate::vrrp::settings::{Announce, Auth, InstanceKey, Preempt, RxBuffer, Settings, Transport, TransportKey, WantedState};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -161,7 +161,7 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         owner_ignore_adverts: priority.is_owner()
             && (is_strict || draft.owner_ignore_adverts.unwrap_or(reader.defaults.owner_ignore_adverts)),
         v3_checksum_as_v2: draft.v3_checksum_as_v2.unwrap_or(reader.defaults.v3_checksum_as_v2),
-        kernel_rx_buf_size: draft.kernel_rx_buf_size.or(reader.global.vrrp.rx_buffer),
+        kernel_rx_buf_size: rx_buffer(reader, draft.kernel_rx_buf_size),
         config_fault,
         log_unknown_vrids: reader.defaults.log_unknown_vrids,
         addresses: exactly(draft.addresses),
@@ -170,6 +170,18 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         rules: exactly(draft.rules),
         follows: Vec::new(),
         name: draft.name,
+    })
+}
+
+/// The block's own bytes, else the global policy with its multiplier.
+fn rx_buffer(reader: &Reader, bytes: Option<u32>) -> Option<RxBuffer> {
+    let times = reader.global.vrrp.rx_multiplier.unwrap_or(3);
+    bytes.map(RxBuffer::Bytes).or_else(|| {
+        Some(match reader.global.vrrp.rx_buffer? {
+            RxBuffer::Mtu(_) => RxBuffer::Mtu(times),
+            RxBuffer::Advert(_) => RxBuffer::Advert(times),
+            bytes @ RxBuffer::Bytes(_) => bytes,
+        })
     })
 }
 
@@ -389,6 +401,23 @@ mod tests {
 
     fn with(lines: &str) -> Settings {
         with_global("", lines)
+    }
+
+    /// The totals that 2.2.7 asks of the kernel for one such instance on an interface of MTU 1500.
+    #[test]
+    fn receive_buffers_are_sized_as_by_the_original() {
+        let bytes = |global: &str, lines: &str| {
+            let settings = with_global(global, lines);
+            let advert = u32::try_from(crate::vrrp::packet::length_on_the_wire(&settings)).unwrap();
+            settings.kernel_rx_buf_size.map(|size| size.bytes(1500, advert))
+        };
+        assert_eq!(bytes("", ""), None);
+        assert_eq!(bytes("vrrp_rx_bufs_policy MTU", ""), Some(4500));
+        assert_eq!(bytes("vrrp_rx_bufs_policy advert", ""), Some(120));
+        assert_eq!(bytes("vrrp_rx_bufs_multiplier 5\nvrrp_rx_bufs_policy MTU", ""), Some(7500));
+        assert_eq!(bytes("vrrp_rx_bufs_policy MTU\nvrrp_rx_bufs_policy ADVERT", ""), Some(4500));
+        assert_eq!(bytes("vrrp_rx_bufs_policy 20000\nvrrp_rx_bufs_policy MTU\nvrrp_rx_bufs_multiplier 5", ""), Some(20_000));
+        assert_eq!(bytes("vrrp_rx_bufs_policy ADVERT", "kernel_rx_buf_size 7000"), Some(7000));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use super::{Line, Reader};
 use crate::config::number::{self, Decimal};
 use crate::syntax::Complaint;
 use crate::types::{Family, Version};
+use crate::vrrp::settings::RxBuffer;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -224,16 +225,21 @@ pub(crate) fn disable_local_igmp(reader: &mut Reader, _: &Line<'_>) {
     reader.global.vrrp.disable_local_igmp = true;
 }
 
+/// Bytes count before MTU, and MTU before ADVERT, in whatever order they are written.
 pub(crate) fn rx_bufs_policy(reader: &mut Reader, line: &Line<'_>) {
     let Some(word) = line.arg(0) else { return };
-    if word.eq_ignore_ascii_case("MTU") || word.eq_ignore_ascii_case("ADVERT") {
-        reader.complain(
-            Complaint::remark(word.span, format!("'vrrp_rx_bufs_policy {}' is known, but not acted on yet", &**word))
-                .expected("a number of bytes"),
-        );
-        return;
-    }
-    reader.global.vrrp.rx_buffer = number::unsigned(reader, line, 0, LEFT_OUT).or(reader.global.vrrp.rx_buffer);
+    let before = reader.global.vrrp.rx_buffer;
+    reader.global.vrrp.rx_buffer = if word.eq_ignore_ascii_case("MTU") {
+        before.filter(|policy| matches!(policy, RxBuffer::Bytes(_))).or(Some(RxBuffer::Mtu(1)))
+    } else if word.eq_ignore_ascii_case("ADVERT") {
+        before.or(Some(RxBuffer::Advert(1)))
+    } else {
+        number::unsigned(reader, line, 0, LEFT_OUT).map(RxBuffer::Bytes).or(before)
+    };
+}
+
+pub(crate) fn rx_bufs_multiplier(reader: &mut Reader, line: &Line<'_>) {
+    reader.global.vrrp.rx_multiplier = number::unsigned(reader, line, 0, LEFT_OUT).or(reader.global.vrrp.rx_multiplier);
 }
 
 pub(crate) fn monitor_buffer(reader: &mut Reader, line: &Line<'_>) {

@@ -38,7 +38,7 @@ pub(crate) fn members(reader: &mut Reader, line: &Line<'_>) {
     let words: Vec<_> = line.children.iter().flat_map(Line::words).map(|word| (word.to_string(), word.span)).collect();
     let Some(group) = reader.track_groups.last_mut() else { return };
     if words.is_empty() {
-        let message = format!("Warning - track group {} has empty group block", group.name);
+        let message = format!("track group {} has empty group block", group.name);
         reader.complain(Complaint::warning(line.word.span, message));
         return;
     }

@@ -217,3 +217,17 @@ fn omega_tells_who_goes_down_at_the_end_and_when_the_quorum_goes() {
         ["RS [127.0.0.2]:tcp:80 [10.9.1.1]:tcp:80 DOWN\n", "VS [10.9.1.1]:tcp:80 DOWN\n", "RS [127.0.0.3]:tcp:80 [10.9.1.1]:tcp:80 DOWN\n",]
     );
 }
+
+#[test]
+fn a_weight_that_a_script_asks_for_outlives_a_new_configured_one() {
+    let mut settings = server(&[1], 1, 0, None, false, false);
+    let command = crate::types::Command { argv: vec!["/load".into()], user: None };
+    let script = crate::check::misc::Settings { command, timeout: std::time::Duration::from_secs(1), dynamic: true };
+    Arc::make_mut(&mut settings.real_servers[0].checkers[0]).kind = Kind::Misc(script);
+    let mut health = Health::new(Arc::new(settings.clone()));
+    health.start();
+    health.weight_changed(0, 0, 19);
+    settings.real_servers[0].weight = 4;
+    assert_eq!(lines(health.reloaded(Arc::new(settings))), Vec::<String>::new());
+    assert_eq!(health.weight(0), 20);
+}

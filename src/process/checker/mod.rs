@@ -1,7 +1,7 @@
 //! The checker child: every check, the health that follows from it, and the kernel's table that follows from that.
 //!
 //! ```text
-//!  supervisor ══ pipe ══ Root ─┬─ Prober   one heap of deadlines; a task a running check
+//!  supervisor ══ pipe ══ Root ─┬─ Prober   one heap of deadlines; one crowd of TCP conversations, a task for any other check
 //!                        │     └─ Keeper   the socket to IPVS: plan = desired − actual, and an eye on others' changes
 //!                        └ health of every virtual server (pure)
 //! ```

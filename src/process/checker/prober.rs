@@ -10,7 +10,7 @@ use crate::check::schedule::Schedule;
 use crate::check::{Checker, Kind, misc};
 use crate::ipc::messages::CheckerId;
 use crate::lvs::name::ServiceName;
-use crate::probe::{Outcome, Probe, Trust};
+use crate::probe::{Crowd, Outcome, Probe, Trust};
 use crate::sys::clock;
 use crate::types::{Instant, ScriptOutcome};
 use host::{Here, LOOK_AGAIN, Lateness};
@@ -23,6 +23,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::AbortHandle;
 
 /// How soon a script is asked for again that still runs from before.
 const STILL_RUNNING: Duration = Duration::from_millis(100);
@@ -49,12 +50,28 @@ pub(super) enum Msg {
     Replace(Vec<Watch>),
     /// Certificates are held against this from now on, and told of so many days before their end.
     Trust(Option<Arc<Trust>>, u32),
+    /// How do the checkers stand? The root is told.
+    Tell,
     /// Some deadline has come.
     Tick,
-    /// A check ended, of one job or of all that wait for the same.
-    Ended { job: u64, shared: Option<Shared>, outcome: Outcome },
+    /// Checks ended; without any, nobody carries those under way any more.
+    Ended(Vec<(Ticket, Outcome)>),
     /// The script of a check ended.
     ScriptEnded { checker: CheckerId, outcome: ScriptOutcome },
+}
+
+/// How a checker stands, for readers.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Standing {
+    pub(super) has_run: bool,
+    /// Failures in a row that were forgiven.
+    pub(super) retries: u32,
+    /// The page that fails, by its place in the block.
+    pub(super) failed_page: Option<usize>,
+    /// When a script ended last, in seconds since 1970, and how: its exit status, or `due to signal 9` and the like.
+    pub(super) last: Option<(f64, String)>,
+    /// When the certificate that was seen last ends, in seconds since 1970.
+    pub(super) certificate_ends: Option<i64>,
 }
 
 pub(super) struct Prober;
@@ -71,6 +88,8 @@ pub(super) struct State {
     trust: Option<Arc<Trust>>,
     warn_days: u32,
     jobs: HashMap<u64, Job>,
+    /// Those under way over plain TCP.
+    crowd: Crowd<Ticket>,
     /// Who waits for a check that is under way, for those that are shared.
     waiting: HashMap<Shared, Vec<u64>>,
     expressions: Expressions,
@@ -79,6 +98,7 @@ pub(super) struct State {
     scripts: HashMap<CheckerId, u64>,
     deadlines: BinaryHeap<Reverse<(Instant, u64)>>,
     armed: Option<Instant>,
+    timer: Option<AbortHandle>,
     here: Here,
     numbers: u64,
     random: RandomState,
@@ -87,13 +107,24 @@ pub(super) struct State {
 /// One check that several jobs wait for: their group, and the place of the URL.
 type Shared = (u64, usize);
 
+/// Whose check it is: a job's, or that of all who wait for the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    job: u64,
+    shared: Option<Shared>,
+}
+
+/// Checks begun at one turn: those that are under way must get on too, above all when many are due at once.
+const TURN: usize = 64;
+
 impl Actor for Prober {
     type Msg = Msg;
     type State = State;
     type Arguments = Arguments;
 
-    async fn pre_start(&self, _: ActorRef<Msg>, arguments: Arguments) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Msg>, arguments: Arguments) -> Result<State, ActorProcessingErr> {
         Ok(State {
+            crowd: Crowd::start(move |ended| drop(myself.cast(Msg::Ended(ended))))?,
             root: arguments.root,
             trust: arguments.trust,
             warn_days: arguments.warn_days,
@@ -104,6 +135,7 @@ impl Actor for Prober {
             scripts: HashMap::new(),
             deadlines: BinaryHeap::new(),
             armed: None,
+            timer: None,
             here: Here::default(),
             numbers: 0,
             random: RandomState::new(),
@@ -117,11 +149,16 @@ impl Actor for Prober {
                 state.trust = trust;
                 state.warn_days = warn_days;
             }
+            Msg::Tell => {
+                let standings = state.jobs.values().map(|job| (job.watch.id.clone(), job.standing())).collect();
+                let _ = state.root.cast(RootMsg::Stand(standings));
+            }
             Msg::Tick => {
-                state.armed = None;
+                state.disarm();
                 state.begin_due(&myself);
             }
-            Msg::Ended { job, shared, outcome } => state.all_ended(job, shared, &outcome),
+            Msg::Ended(ended) if ended.is_empty() => return Err("the checks under way are lost".into()),
+            Msg::Ended(ended) => ended.iter().for_each(|(ticket, outcome)| state.all_ended(*ticket, outcome)),
             Msg::ScriptEnded { checker, outcome } => state.script_ended(&checker, &outcome),
         }
         state.arm(&myself);
@@ -180,7 +217,7 @@ impl State {
         }
         tracing::debug!("Activating healthchecker for service {} for VS {}", watch.server, watch.id.service);
         let probe = Arc::new(Probe::new(watch.checker.clone(), |regex| self.expressions.compiled(regex)));
-        Job { watch, schedule, round: Round::default(), probe, group, certificate_ends: None, warned: false, not_made: None }
+        Job { watch, schedule, round: Round::default(), probe, group, certificate_ends: None, warned: false, not_made: None, last: None }
     }
 
     fn keep(&mut self, number: u64, job: Job) {
@@ -195,7 +232,8 @@ impl State {
 
     fn begin_due(&mut self, myself: &ActorRef<Msg>) {
         let now = clock::now();
-        while let Some(Reverse((due, number))) = self.deadlines.peek().copied().filter(|Reverse((due, _))| *due <= now) {
+        for _ in 0..TURN {
+            let Some(Reverse((due, number))) = self.deadlines.peek().copied().filter(|Reverse((due, _))| *due <= now) else { return };
             self.deadlines.pop();
             // An entry that does not fit its schedule is an old one.
             let Some(job) = self.jobs.get_mut(&number).filter(|job| job.schedule.deadline() == Some(due)) else { continue };
@@ -206,33 +244,45 @@ impl State {
                 continue;
             }
             job.schedule.begun();
+            job.schedule.late(now, &job.watch.checker.timing);
             if let Kind::Misc(_) = job.watch.checker.kind {
                 let _ = self.root.cast(RootMsg::RunScript(job.watch.id.clone()));
                 continue;
             }
             self.lateness.note(now, due);
-            let url = job.round.url();
-            let shared = job.group.map(|group| (group, url));
-            if let Some(shared) = shared {
-                let waiting = self.waiting.entry(shared).or_default();
-                waiting.push(number);
-                if waiting.len() > 1 {
-                    // The same check is under way for another server: its result is ours too.
-                    continue;
-                }
-            }
-            let (probe, trust, actor) = (job.probe.clone(), self.trust.clone(), myself.clone());
-            tokio::spawn(async move {
-                let outcome = probe.make(url, trust.as_ref()).await;
-                let _ = actor.cast(Msg::Ended { job: number, shared, outcome });
-            });
+            self.begin_check(myself, number);
         }
     }
 
-    fn all_ended(&mut self, number: u64, shared: Option<Shared>, outcome: &Outcome) {
+    /// Makes the check, unless the same is under way for another server: its result is ours too.
+    fn begin_check(&mut self, myself: &ActorRef<Msg>, number: u64) {
+        let Some(job) = self.jobs.get(&number) else { return };
+        let url = job.round.url();
+        let ticket = Ticket { job: number, shared: job.group.map(|group| (group, url)) };
+        if let Some(shared) = ticket.shared {
+            let waiting = self.waiting.entry(shared).or_default();
+            waiting.push(number);
+            if waiting.len() > 1 {
+                return;
+            }
+        }
+        if job.probe.is_plain() {
+            if let Err(outcome) = self.crowd.begin(ticket, &job.probe, url) {
+                self.all_ended(ticket, &outcome);
+            }
+            return;
+        }
+        let (probe, trust, actor) = (job.probe.clone(), self.trust.clone(), myself.clone());
+        tokio::spawn(async move {
+            let outcome = probe.make(url, trust.as_ref()).await;
+            let _ = actor.cast(Msg::Ended(vec![(ticket, outcome)]));
+        });
+    }
+
+    fn all_ended(&mut self, ticket: Ticket, outcome: &Outcome) {
         let now = clock::now();
-        match shared.and_then(|shared| self.waiting.remove(&shared)) {
-            None => self.ended(now, number, outcome),
+        match ticket.shared.and_then(|shared| self.waiting.remove(&shared)) {
+            None => self.ended(now, ticket.job, outcome),
             Some(all) => all.into_iter().for_each(|number| self.ended(now, number, outcome)),
         }
     }
@@ -251,7 +301,6 @@ impl State {
         if outcome.certificate_ends.is_some() && outcome.certificate_ends != job.certificate_ends {
             job.certificate_ends = outcome.certificate_ends;
             job.warned = false;
-            let _ = self.root.cast(RootMsg::Certificate { id: job.watch.id.clone(), ends: outcome.certificate_ends });
         }
         job.tell_of_certificate(self.warn_days);
         if let Some(due) = job.schedule.deadline() {
@@ -273,6 +322,13 @@ impl State {
             return;
         }
         let (dynamic, result) = (settings.dynamic, misc::judge(outcome, settings.dynamic));
+        if let Some(job) = self.jobs.get_mut(&number) {
+            let status = match outcome {
+                ScriptOutcome::Exited(status) => status.to_string(),
+                other => other.to_string(),
+            };
+            job.last = Some((clock::epoch_seconds(), status));
+        }
         if let (true, Ok(weight)) = (dynamic, &result)
             && let Some(job) = self.jobs.get(&number)
         {
@@ -281,16 +337,25 @@ impl State {
         self.ended(clock::now(), number, &Outcome::new(result.map(|_| ())));
     }
 
+    /// Whatever timer is left: each would beget another for ever.
+    fn disarm(&mut self) {
+        self.armed = None;
+        if let Some(timer) = self.timer.take() {
+            timer.abort();
+        }
+    }
+
     /// One timer for the earliest deadline.
     fn arm(&mut self, myself: &ActorRef<Msg>) {
         let Some(Reverse((due, _))) = self.deadlines.peek().copied() else { return };
         if self.armed.is_none_or(|armed| due < armed) {
+            self.disarm();
             self.armed = Some(due);
             let wait = due.since(clock::now());
             if wait.is_zero() {
                 let _ = myself.cast(Msg::Tick);
             } else {
-                myself.send_after(wait, || Msg::Tick);
+                self.timer = Some(myself.send_after(wait, || Msg::Tick).abort_handle());
             }
         }
     }

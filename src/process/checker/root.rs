@@ -58,13 +58,8 @@ pub(super) enum RootMsg {
         /// What it asks for.
         weight: Option<i64>,
     },
-    /// A server showed another certificate than before; when it ends, in seconds since 1970.
-    Certificate {
-        /// Which checker saw it.
-        id: Arc<CheckerId>,
-        /// Its notAfter.
-        ends: Option<i64>,
-    },
+    /// How the checkers stand, for the dump that was asked for.
+    Stand(dump::Standings),
     /// The script of a `MISC_CHECK` is due.
     RunScript(Arc<CheckerId>),
     /// An actor that died is to live again.
@@ -94,8 +89,6 @@ pub(super) struct State {
     places: HashMap<ServiceName, usize>,
     /// What checkers said, for restarts; the rest is as configured.
     said: HashMap<Arc<CheckerId>, bool>,
-    /// Ends of certificates, for the dump.
-    certificates: HashMap<Arc<CheckerId>, i64>,
     trust: Option<Arc<Trust>>,
     masters: HashSet<String>,
     keep_table: bool,
@@ -116,7 +109,6 @@ impl Actor for Root {
             health: Vec::new(),
             places: HashMap::new(),
             said: HashMap::new(),
-            certificates: HashMap::new(),
             trust: None,
             masters: HashSet::new(),
             keep_table: false,
@@ -129,8 +121,8 @@ impl Actor for Root {
             RootMsg::Supervisor(Heard::Said(message)) => state.obey(&myself, message).await?,
             RootMsg::Supervisor(Heard::Gone) => state.stop(&myself, true).await,
             RootMsg::Checked { id, up, failure } => state.checked(id, up, failure.as_ref()),
-            RootMsg::Certificate { id, ends } => {
-                state.certificates.extend(ends.map(|ends| (id, ends)));
+            RootMsg::Stand(standings) => {
+                state.dump(&standings);
             }
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
@@ -183,12 +175,19 @@ impl State {
             ToChecker::Ping(number) => self.outbox.post(&FromChecker::Pong(number)),
             ToChecker::Dump => {
                 tracing::info!("Printing checker data for process({}) on signal", std::process::id());
-                self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, &self.certificates)));
+                // The prober knows how they stand; its answer is on its way through our mailbox when it lives.
+                if !tell(PROBER, prober::Msg::Tell) {
+                    self.dump(&dump::Standings::default());
+                }
             }
             ToChecker::Retire => self.end(myself),
             ToChecker::Stop => self.stop(myself, !self.keep_table).await,
         }
         Ok(())
+    }
+
+    fn dump(&self, standings: &dump::Standings) {
+        self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, standings)));
     }
 
     async fn configure(&mut self, myself: &ActorRef<RootMsg>, balancer: Balancer, replaces: bool) {

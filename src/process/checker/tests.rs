@@ -129,3 +129,59 @@ fn checks_follow_the_server_through_a_reload_and_the_death_of_the_prober() {
         child.stop().await;
     });
 }
+
+#[test]
+fn a_script_that_still_runs_from_before_is_asked_for_again() {
+    use crate::types::{Command, ScriptOutcome};
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut scripted = balancer(80, 1);
+        let mut server = VirtualServer::clone(&scripted.servers[0]);
+        let command = Command { argv: vec!["/check".into()], user: None };
+        let settings = crate::check::misc::Settings { command, timeout: Duration::from_secs(1), dynamic: false };
+        Arc::make_mut(&mut server.real_servers[0].checkers[0]).kind = Kind::Misc(settings);
+        scripted.servers = vec![Arc::new(server)];
+        let mut child = Child::start(scripted).await;
+        let asked = |said| if let FromChecker::RunScript(checker) = said { Some(checker) } else { None };
+        for outcome in [ScriptOutcome::Exited(0), ScriptOutcome::TimedOut, ScriptOutcome::StillRunning, ScriptOutcome::StillRunning] {
+            let checker = child.until(asked).await;
+            child.to.post(&ToChecker::ScriptEnded { checker, outcome });
+        }
+        let checker = child.until(asked).await;
+        child.to.post(&ToChecker::Dump);
+        let text = child.until(|said| if let FromChecker::Dumped(text) = said { Some(text) } else { None }).await;
+        assert!(text.contains("   Has run = yes\n") && text.contains("   Retries iterations = 1\n"), "{text}");
+        assert!(text.contains("   Last status = timed out\n"), "{text}");
+        child.to.post(&ToChecker::ScriptEnded { checker, outcome: ScriptOutcome::Exited(3) });
+        child.goes(false).await;
+        child.stop().await;
+    });
+}
+
+#[test]
+fn a_check_that_cannot_be_made_takes_no_server_out() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut bound = balancer(listener.local_addr().unwrap().port(), 1);
+        let mut server = VirtualServer::clone(&bound.servers[0]);
+        let checker = Arc::make_mut(&mut server.real_servers[0].checkers[0]);
+        // As on a backup, whose address to bind is the master's.
+        checker.target.bind = Some([192, 0, 2, 77].into());
+        checker.alpha = false;
+        bound.servers = vec![Arc::new(server)];
+        let mut child = Child::start(bound).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        child.to.post(&ToChecker::Dump);
+        let silent = |said| match said {
+            FromChecker::Checked { .. } => panic!("nothing is known of the server"),
+            FromChecker::Dumped(text) => Some(text),
+            _ => None,
+        };
+        let text = child.until(silent).await;
+        assert!(text.contains("   Up = yes\n   Has run = no\n"), "{text}");
+        child.stop().await;
+    });
+}

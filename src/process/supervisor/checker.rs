@@ -188,7 +188,7 @@ impl State {
             }
             CheckerSaid::Dumped(text) => {
                 let path = paths::checker_dump_path(&self.options, &self.config.global);
-                self.put(&path, &text);
+                self.put(&path, &format!("{}{text}", self.global_text()));
             }
         }
     }

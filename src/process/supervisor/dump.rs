@@ -36,7 +36,7 @@ impl State {
         self.put(&paths::parent_dump_path(&self.options, &self.config.global), &self.parent_text());
     }
 
-    fn global_text(&self) -> String {
+    pub(super) fn global_text(&self) -> String {
         let global = &self.config.global;
         global_data::text(global, paths::namespace(&self.options, global))
     }

@@ -1,7 +1,9 @@
 //! The netlink reflector's actor: keeps the mirror and tells instances what changed for them.
 
+mod losses;
+
 use super::carrier::Carriers;
-use super::messages::{InstanceId, InstanceMsg, KeeperMsg, LinkView, ListenerMsg, Service, Watch};
+use super::messages::{InstanceId, InstanceMsg, KeeperMsg, LinkView, ListenerMsg, Watch};
 use super::shared::Shared;
 use crate::net::address::PROTOCOL_KEEPALIVED;
 use crate::net::mirror::{Change, Link};
@@ -9,9 +11,9 @@ use crate::net::reflector::{Reflector, Subscription};
 use crate::sys::clock;
 use crate::types::{Family, Instant, IpPrefix};
 use crate::vrrp::trackers::link::LinkSettings;
+use losses::leave;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -141,18 +143,6 @@ async fn read(mut reflector: Reflector, shared: Arc<Shared>, listener: ActorRef<
     }
 }
 
-/// Takes an instance out of the lists under these keys.
-fn leave<K: Eq + Hash>(lists: &mut HashMap<K, Vec<InstanceId>>, keys: &[K], id: InstanceId) {
-    for key in keys {
-        if let Some(ids) = lists.get_mut(key) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                lists.remove(key);
-            }
-        }
-    }
-}
-
 /// The original's line.
 fn report(prefix: IpPrefix, what: &str, interface: &str) {
     tracing::info!("Netlink reflector reports IP {} {what} {interface}", prefix.address());
@@ -192,12 +182,6 @@ impl Listening {
             self.follow_routes();
         }
         self.watching.insert(id, watch);
-    }
-
-    fn follow_routes(&mut self) {
-        if let Err(error) = self.subscription.follow_routes() {
-            tracing::error!("cannot follow the kernel's route and rule messages: {error}; one that is taken away is not noticed");
-        }
     }
 
     fn forget(&mut self, id: InstanceId) {
@@ -276,29 +260,6 @@ impl Listening {
         }
     }
 
-    /// Tells those who miss what is gone.
-    fn tell_loss(&self, change: &Change) {
-        match change {
-            Change::AddressGone { ifindex, prefix } => self.tell_lost(*ifindex, *prefix),
-            Change::RouteGone(key) => {
-                for id in self.destinations.get(&key.destination).into_iter().flatten() {
-                    self.shared.tell(*id, InstanceMsg::RouteLost(Box::new(key.clone())));
-                }
-            }
-            Change::RuleGone(key) => {
-                for id in self.priorities.get(&key.priority).into_iter().flatten() {
-                    self.shared.tell(*id, InstanceMsg::RuleLost(Box::new(key.clone())));
-                }
-            }
-            // Masters ask for everything again; what is there stays as it is.
-            Change::PathsUnknown if !self.destinations.is_empty() || !self.priorities.is_empty() => {
-                self.shared.instances.tell_all(|| InstanceMsg::Rebuilt(Service::Keeper));
-            }
-            Change::PathsUnknown | Change::AddressAppeared { .. } | Change::AddressChanged { .. } => {}
-            Change::LinkAppeared(_) | Change::LinkChanged(_) | Change::LinkGone { .. } | Change::LinkRenamed { .. } => {}
-        }
-    }
-
     /// `-a`: says which address came or went.
     fn report(&self, change: &Change) {
         let name = |index| self.shared.mirror().link(index).map_or_else(|| format!("interface {index}"), |link| link.name.clone());
@@ -362,15 +323,6 @@ impl Listening {
                     self.shared.tell(*id, InstanceMsg::ConfiguredSource { present });
                 }
             }
-        }
-    }
-
-    /// Tells those whose virtual address this was.
-    fn tell_lost(&self, ifindex: u32, prefix: IpPrefix) {
-        let Some(ids) = self.addresses.get(&prefix.address()) else { return };
-        let Some(device) = self.name_of(ifindex) else { return };
-        for id in ids {
-            self.shared.tell(*id, InstanceMsg::AddressLost { device: Arc::clone(&device), prefix });
         }
     }
 

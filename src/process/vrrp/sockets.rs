@@ -23,8 +23,34 @@ pub(super) struct Open {
 struct Listening {
     socket: Arc<Receiver>,
     actor: ActorRef<ReceiverMsg>,
-    /// Who listens here, and to which group.
-    users: HashMap<InstanceId, Option<IpAddr>>,
+    users: HashMap<InstanceId, User>,
+    /// Bytes of receive buffer that were asked of the kernel; 0 while nobody wants other than ours.
+    buffer: u32,
+}
+
+/// Who listens.
+struct User {
+    /// To which group.
+    group: Option<IpAddr>,
+    /// Its part of the receive buffer, bytes.
+    buffer: Option<u32>,
+}
+
+impl Listening {
+    fn hears(&self, group: Option<IpAddr>) -> bool {
+        self.users.values().any(|user| user.group == group)
+    }
+
+    /// What users want of the receive buffer adds up.
+    fn fit_buffer(&mut self) {
+        let wanted = self.users.values().filter_map(|user| user.buffer).fold(0, u32::saturating_add);
+        if wanted != 0 && wanted != self.buffer {
+            self.buffer = wanted;
+            if let Err(error) = self.socket.set_buffer(wanted) {
+                tracing::warn!("cannot give a socket {wanted} bytes of receive buffer: {error}");
+            }
+        }
+    }
 }
 
 impl Actor for Sockets {
@@ -84,25 +110,22 @@ impl Open {
         buffer: Option<u32>,
     ) -> Result<(), String> {
         if !self.receivers.contains_key(&key) {
-            let spec = ReceiverSpec {
-                family: key.family,
-                protocol: key.protocol,
-                interface: interface.map(|name| (name.to_string(), key.ifindex)),
-                buffer,
-            };
+            let interface = interface.map(|name| (name.to_string(), key.ifindex));
+            let spec = ReceiverSpec { family: key.family, protocol: key.protocol, interface };
             let socket = Arc::new(Receiver::open(&spec).map_err(|error| with_sources(&error))?);
             let arguments = (Arc::clone(&self.shared), key, Arc::clone(&socket));
             let spawned = Actor::spawn_linked(None, Receiving, arguments, myself.get_cell()).await;
             let (actor, _) = spawned.map_err(|error| error.to_string())?;
             lock(&self.shared.receivers).insert(key, Arc::clone(&socket));
-            self.receivers.insert(key, Listening { socket, actor, users: HashMap::new() });
+            self.receivers.insert(key, Listening { socket, actor, users: HashMap::new(), buffer: 0 });
         }
         let Some(listening) = self.receivers.get_mut(&key) else { return Ok(()) };
         let joined = match group {
-            Some(group) if !listening.users.values().any(|other| *other == Some(group)) => listening.socket.join(group, key.ifindex),
+            Some(address) if !listening.hears(group) => listening.socket.join(address, key.ifindex),
             _ => Ok(()),
         };
-        listening.users.insert(id, group);
+        listening.users.insert(id, User { group, buffer });
+        listening.fit_buffer();
         self.attached.insert(id, key);
         joined.map_err(|error| match group {
             Some(group) => format!("cannot join {group}: {error}"),
@@ -112,7 +135,7 @@ impl Open {
 
     /// Whether nobody listens there, to that group, yet.
     fn is_new(&self, key: &ReceiverKey, group: Option<IpAddr>) -> bool {
-        self.receivers.get(key).is_none_or(|listening| !listening.users.values().any(|other| *other == group))
+        self.receivers.get(key).is_none_or(|listening| !listening.hears(group))
     }
 
     /// The original's line; -1 is a socket that could not be opened.
@@ -129,13 +152,13 @@ impl Open {
     fn detach(&mut self, id: InstanceId) {
         let Some(key) = self.attached.remove(&id) else { return };
         let Some(listening) = self.receivers.get_mut(&key) else { return };
-        let group = listening.users.remove(&id).flatten();
+        let group = listening.users.remove(&id).and_then(|user| user.group);
         if listening.users.is_empty() {
             listening.actor.kill();
             self.receivers.remove(&key);
             lock(&self.shared.receivers).remove(&key);
         } else if let Some(group) = group
-            && !listening.users.values().any(|other| *other == Some(group))
+            && !listening.hears(Some(group))
             && let Err(error) = listening.socket.leave(group, key.ifindex)
         {
             tracing::debug!("cannot leave {group}: {error}");

@@ -34,7 +34,7 @@ pub(super) fn interfaces_of(settings: &Settings) -> Vec<Arc<str>> {
 /// Interfaces that carry its tracked routes and rules, and what its `track_group`s keep on the host.
 fn paths_of(settings: &Settings) -> impl Iterator<Item = &str> {
     let routes = settings.routes.iter().filter_map(Route::tracked_device);
-    routes.chain(settings.rules.iter().filter_map(Rule::tracked_device)).chain(settings.follows.iter().map(String::as_str))
+    routes.chain(settings.rules.iter().flat_map(Rule::tracked_devices)).chain(settings.follows.iter().map(String::as_str))
 }
 
 fn all_addresses(settings: &Settings) -> impl Iterator<Item = &VirtualAddress> {

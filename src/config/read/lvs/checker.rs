@@ -223,14 +223,7 @@ pub(crate) fn regex_options(reader: &mut Reader, line: &Line<'_>) {
     for word in &line.args {
         let known = regex::OPTIONS.iter().find(|row| row.0 == &*word.text).map(|row| row.1);
         match known {
-            Some(regex::Word::Flag(flag)) => with_regex(reader, |regex| regex.flags.push(flag)),
-            Some(regex::Word::DollarEndOnly) => with_regex(reader, |regex| regex.dollar_is_end = true),
-            Some(regex::Word::FirstLine) => with_regex(reader, |regex| regex.first_line = true),
-            Some(regex::Word::Harmless) => {}
-            Some(regex::Word::Unknown) => {
-                let message = format!("'regex_options {}' is known, but not acted on yet", &**word);
-                reader.complain(Complaint::remark(word.span, message).rule("not-acted-on"));
-            }
+            Some(option) => with_regex(reader, |regex| regex.set(option)),
             None => {
                 let known: Vec<_> = regex::OPTIONS.iter().map(|row| row.0).collect();
                 let complaint = Complaint::warning(word.span, format!("regex_options: unknown option '{}'", &**word));

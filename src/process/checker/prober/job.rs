@@ -1,6 +1,6 @@
 //! One checker that runs: its rhythm, and what it says.
 
-use super::Watch;
+use super::{Standing, Watch};
 use crate::check::http::{Progress, Round};
 use crate::check::schedule::{Change, Schedule};
 use crate::check::words::About;
@@ -24,9 +24,22 @@ pub(super) struct Job {
     pub(super) warned: bool,
     /// Why it could not be made, and was told of.
     pub(super) not_made: Option<String>,
+    /// When its script ended last, in seconds since 1970, and how.
+    pub(super) last: Option<(f64, String)>,
 }
 
 impl Job {
+    /// For readers.
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            has_run: self.schedule.has_run(),
+            retries: self.schedule.forgiven(),
+            failed_page: self.round.failed(),
+            last: self.last.clone(),
+            certificate_ends: self.certificate_ends,
+        }
+    }
+
     fn about(&self) -> About<'_> {
         About { checker: &self.watch.checker, server: &self.watch.server, of: self.watch.id.service.as_str() }
     }

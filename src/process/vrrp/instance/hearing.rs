@@ -6,7 +6,7 @@ use super::super::sockets;
 use super::Living;
 use crate::vrrp::discard::Topic;
 use crate::vrrp::event::Event;
-use crate::vrrp::settings::Transport;
+use crate::vrrp::settings::{Settings, Transport};
 use crate::vrrp::{packet, receive};
 use std::fmt;
 use std::net::IpAddr;
@@ -53,7 +53,15 @@ impl Living {
         if let Err(error) = self.shared.open_sender(settings.family) {
             tracing::error!(instance = %self.name, "({}) {}", self.name, sockets::with_sources(&error));
         }
-        self.shared.sockets.cast(SocketsMsg::Attach { id: self.id, key, interface, group, address, buffer: settings.kernel_rx_buf_size });
+        let buffer = self.rx_buffer(settings, key);
+        self.shared.sockets.cast(SocketsMsg::Attach { id: self.id, key, interface, group, address, buffer });
+    }
+
+    /// Its part of the socket's receive buffer, bytes.
+    fn rx_buffer(&self, settings: &Settings, key: ReceiverKey) -> Option<u32> {
+        let mtu = self.shared.mirror().link(key.ifindex).map_or(0, |link| link.mtu);
+        let advert = packet::length_on_the_wire(settings);
+        settings.kernel_rx_buf_size.map(|size| size.bytes(mtu, u32::try_from(advert).unwrap_or(u32::MAX)))
     }
 
     pub(super) fn detach(&mut self) {

@@ -61,7 +61,8 @@ pub(super) fn checker(reader: &mut Reader, server: &Draft, real: &Real, draft: &
         delay_before_retry: times.delay_before_retry.unwrap_or(before_retry),
         warmup: times.warmup.unwrap_or(delay_loop),
     };
-    let alpha = draft.alpha.or(real.alpha).unwrap_or(server.alpha);
+    // A file's number is there at once: nothing is waited for.
+    let alpha = !matches!(kind, Kind::File(_)) && draft.alpha.or(real.alpha).unwrap_or(server.alpha);
     Some(Checker { kind, target, timing, alpha, log_all_failures: draft.log_all.unwrap_or(reader.lvs.log_all) })
 }
 
