@@ -6,7 +6,7 @@ use std::any::type_name;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 /// How long a change may take on a loaded machine.
 pub(super) const PATIENCE: Duration = secs(40);
@@ -112,6 +112,8 @@ fn ask(host: &Host, to: SocketAddr, limit: Duration) -> std::io::Result<String> 
     use socket2::{Domain, Protocol, Socket, Type};
     let socket =
         host.run(move || Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))).map_err(std::io::Error::other)??;
+    let any: std::net::IpAddr = if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+    socket.bind(&SocketAddr::new(any, port_never_used()).into())?;
     socket.connect_timeout(&to.into(), limit)?;
     socket.set_read_timeout(Some(limit))?;
     let mut stream = std::net::TcpStream::from(socket);
@@ -122,6 +124,13 @@ fn ask(host: &Host, to: SocketAddr, limit: Duration) -> std::io::Result<String> 
         Some((head, body)) if head.starts_with("HTTP/1.1 200") => Ok(body.to_owned()),
         _ => Err(std::io::Error::other(format!("answer {page:?}"))),
     }
+}
+
+/// No two requests come from one port: the kernel's balancer remembers for two minutes where a port's last connection went, and
+/// drops what comes from it when that server is gone. Below the ports that the system gives to others.
+fn port_never_used() -> u16 {
+    static REQUESTS: AtomicU16 = AtomicU16::new(0);
+    10_000 + REQUESTS.fetch_add(1, Ordering::Relaxed) % 22_000
 }
 
 /// The table as `ipvsadm -Ln` prints it, without its heading and counters, single-spaced.
