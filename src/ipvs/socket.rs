@@ -220,10 +220,11 @@ impl Socket {
         self.order("start the sync daemon", wire::start_daemon(mode, settings))
     }
 
-    /// Stops it; one that does not run is no error.
+    /// Stops it; one that does not run is no error. Nor is it one when nothing is answered: the kernel says EINTR of a thread
+    /// that was stopped before it ever ran (`kthread_stop`), and netlink passes that word on to nobody.
     pub fn stop_daemon(&mut self, mode: Mode) -> Result<(), IpvsError> {
         match self.order("stop the sync daemon", wire::stop_daemon(mode)) {
-            Err(IpvsError::Refused { errno: libc::ESRCH, .. }) => Ok(()),
+            Err(IpvsError::Refused { errno: libc::ESRCH, .. } | IpvsError::Silent) => Ok(()),
             other => other,
         }
     }

@@ -146,7 +146,9 @@ fn a_switch_over_with_connection_synchronisation_costs_at_most_what_is_under_way
         house.quiet_address(&["rs1", "rs2"], "172.25.254.100/32");
         let _web = (house.web("rs1"), house.web("rs2"));
         let sync = "global_defs {\n    lvs_sync_daemon eth0 VI_1 id 5\n}\n";
-        let config = |priority| format!("{sync}{}{}", fast(priority), serving(&[(110, 1), (120, 1)], TCP_CHECK));
+        // Who returns is given the time to fill its table: its VRRP may be ready sooner.
+        let patient = |priority| fast_with(priority, "    preempt_delay 10\n");
+        let config = |priority| format!("{sync}{}{}", patient(priority), serving(&[(110, 1), (120, 1)], TCP_CHECK));
         let mut first = start(ka1, &config(200));
         let _second = start(ka2, &config(100));
         house.master("ka1");
