@@ -39,12 +39,18 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
         taken.extend(all);
         servers.push(Arc::new(server));
     }
+    if let (Some(span), _) = reader.lvs.marking
+        && reader.global.net_namespace_ipvs.is_some()
+    {
+        let message = "nftables_ipvs: the marks are set where the daemon runs, not in net_namespace_ipvs";
+        reader.complain(Complaint::warning(span, message).help("do without one of the two".to_owned()));
+    }
     let counters = reader.global.vrrp.firewall.counters;
     let lvs = &mut reader.lvs;
     let (marked, mut marking) = std::mem::take(&mut lvs.marking);
     marking.firewall.counters = counters;
     Balancer {
-        marking: marked.then_some(marking),
+        marking: marked.map(|_| marking),
         servers,
         flush: lvs.flush,
         flush_on_stop: lvs.flush_on_stop,

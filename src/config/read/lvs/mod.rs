@@ -40,8 +40,8 @@ pub(crate) struct Drafts {
     /// Its `id` was written.
     pub(super) sync_id: bool,
     pub(super) tls: tls::Settings,
-    /// `nftables_ipvs` and its like; the first is what switches it on.
-    pub(super) marking: (bool, Marking),
+    /// `nftables_ipvs` and its like; where the word stands that switches it on.
+    pub(super) marking: (Option<Span>, Marking),
 }
 
 const LEFT_OUT: &str = "the line is left out";
@@ -106,7 +106,7 @@ pub(crate) fn init_notifies(reader: &mut Reader, line: &Line<'_>) {
 
 pub(crate) fn nftables_ipvs(reader: &mut Reader, line: &Line<'_>) {
     let (on, marking) = &mut reader.lvs.marking;
-    *on = true;
+    *on = Some(line.span());
     if let Some(table) = line.arg(0) {
         marking.firewall.table = table.to_string();
     }

@@ -69,6 +69,15 @@ fn groups_are_ranges_networks_and_marks() {
 }
 
 #[test]
+fn marks_and_a_balancer_elsewhere_do_not_go_together_silently() {
+    let alone = "global_defs {\n nftables_ipvs\n}\n";
+    assert_eq!(read(alone).1, Vec::<String>::new());
+    let (lvs, said) = read(&format!("net_namespace_ipvs other\n{alone}"));
+    assert_eq!(lvs.marking.map(|marking| (marking.firewall.table, marking.first)), Some(("keepalived_ipvs".to_owned(), 1000)));
+    assert_eq!(said, ["nftables_ipvs: the marks are set where the daemon runs, not in net_namespace_ipvs"]);
+}
+
+#[test]
 fn the_same_service_twice_is_refused() {
     let one = "virtual_server 10.0.0.1 80 {\n protocol TCP\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.4 80 {\n }\n}\n";
     let (lvs, said) = read(&format!("{one}{one}"));
