@@ -3,7 +3,7 @@
 use super::Reader;
 use super::instance::{AuthType, Draft};
 use super::together::{self, Kind};
-use super::{links, lvs, mail, notify, strict, tracked};
+use super::{links, lvs, mail, notify, strict, tracked, vmac};
 use crate::config::model::{Config, InstanceDefaults};
 use crate::syntax::{Complaint, Verdict};
 use crate::types::{CentiSecs, Family, Priority, Version, Vrid};
@@ -60,7 +60,8 @@ fn defaults(reader: &Reader) -> InstanceDefaults {
 
 /// All instances that can run, in order.
 fn instances(reader: &mut Reader, groups: &[Draft]) -> Vec<Arc<Settings>> {
-    let drafts = std::mem::take(&mut reader.drafts);
+    let mut drafts = std::mem::take(&mut reader.drafts);
+    vmac::reserve(reader, &mut drafts);
     let membership = together::membership(reader, groups);
     let mut keys: HashMap<InstanceKey, String> = HashMap::with_capacity(drafts.len());
     let mut done = Vec::with_capacity(drafts.len());
@@ -68,7 +69,7 @@ fn instances(reader: &mut Reader, groups: &[Draft]) -> Vec<Arc<Settings>> {
         let span = draft.vrid.map_or(draft.span, |(_, span)| span);
         let group = membership.get(&draft.name).and_then(|number| groups.get(*number));
         let Some(settings) = instance(reader, draft, group) else { continue };
-        let key = settings.key();
+        let key = settings.key().on_the_wire();
         if let Some(other) = keys.get(&key) {
             let message = twice(other, &settings, &key);
             let complaint = Complaint::error(span, message).help(format!("instance {} is left out", settings.name));
@@ -119,6 +120,7 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         return None;
     }
     excess(reader, &mut draft, family);
+    let vmacs = vmac::of(reader, &mut draft, vrid, family, is_strict);
     let auth = auth(reader, &draft, version, family, is_strict);
     if matches!(auth, Some(Auth::Header(_))) && wanted == WantedState::Master && !priority.is_owner() {
         warn(reader, &draft, "Initial state master is incompatible with AH authentication - clearing");
@@ -169,6 +171,9 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         routes: exactly(draft.routes),
         rules: exactly(draft.rules),
         follows: Vec::new(),
+        vmac: vmacs.own,
+        xmit_base: vmacs.xmit_base,
+        address_vmacs: exactly(vmacs.of_addresses),
         name: draft.name,
     })
 }
