@@ -305,3 +305,21 @@ fn a_reload_gives_a_vmac_and_takes_it() {
         }
     });
 }
+
+/// `garp_extra_if`: switches on other networks hear of the virtual Ethernet address now and then, for no advert passes there.
+#[test]
+fn other_networks_are_told_again_and_again() {
+    laboratory(&["ka1", "client"], |lab| {
+        lab.second_network("eth1", &["ka1", "client"]).unwrap();
+        let ka1 = lab.host("ka1");
+        let extra = "use_vmac\n garp_extra_if 1\n garp_master_delay 0\n garp_master_repeat 1\n \
+                     virtual_ipaddress_excluded {\n 10.2.0.100/24 dev eth1 use_vmac\n }";
+        let _daemon = start(ka1, &fast_with(100, extra));
+        only(lab, "ka1", VIP, secs(10));
+        let seen = |ip: IpAddr| announcements(lab, 0, "ka1", ip);
+        let other: IpAddr = "10.2.0.100".parse().unwrap();
+        lab.wait("three announcements", secs(20), || seen(other).len() >= 3).unwrap();
+        assert!(seen(other).iter().all(|seen| seen.mac == V4));
+        assert_eq!(seen(VIP.into()).len(), 1, "its adverts tell of this one");
+    });
+}

@@ -37,6 +37,18 @@ pub fn switch_on(family: &str, interface: &str, key: &str) -> io::Result<Option<
     Ok(Some(Changed { path, before, stays: false }))
 }
 
+/// Switches off (0) the kernel's word to switches about groups that they must forward everywhere anyway (224.0.0.0/24, RFC 4541):
+/// `None` when it is off already.
+pub fn silence_local_igmp() -> io::Result<Option<Changed>> {
+    let path = PathBuf::from("/proc/sys/net/ipv4/igmp_link_local_mcast_reports");
+    let before = read(path.clone())?;
+    if before == "0" {
+        return Ok(None);
+    }
+    fs::write(&path, "0")?;
+    Ok(Some(Changed { path, before, stays: false }))
+}
+
 /// Sets a switch of an interface that goes away with us: nothing is put back.
 pub fn set(family: &str, interface: &str, key: &str, value: &str) -> io::Result<()> {
     let path = path(family, interface, key)?;
@@ -74,6 +86,17 @@ pub fn spread_rp_filter() -> io::Result<Vec<Changed>> {
     let mut changed = vec![Changed { path: all, before: strictness, stays: false }];
     changed.append(&mut singles);
     Ok(changed)
+}
+
+/// Undoes that.
+pub fn put_rp_filter_back(spread: Vec<Changed>) {
+    for Changed { path, before, .. } in &spread {
+        for interface in ["all", "default"] {
+            if path.ends_with(format!("{interface}/rp_filter")) {
+                tracing::info!("NOTICE: resetting sysctl net.ipv4.conf.{interface}.rp_filter to {before}");
+            }
+        }
+    }
 }
 
 fn number(text: &str) -> u32 {

@@ -145,6 +145,10 @@ fn write_announce(out: &mut String, settings: &Settings) -> fmt::Result {
     writeln!(out, "   Gratuitous ARP lower priority delay = {}", announce.lower_prio_delay.as_secs())?;
     writeln!(out, "   Gratuitous ARP lower priority repeat = {}", announce.lower_prio_repeat)?;
     writeln!(out, "   Down timer adverts = {}", settings.down_timer_adverts)?;
+    if !announce.extra_if.is_zero() {
+        let which = if announce.extra_if_all { "i/f" } else { "VMAC" };
+        writeln!(out, "   Gratuitous ARP for each secondary {which} = {}", announce.extra_if.as_secs())?;
+    }
     writeln!(out, "   Send advert after receive lower priority advert = {}", !settings.lower_prio_no_advert)?;
     writeln!(out, "   Send advert after receive higher priority advert = {}", settings.higher_prio_send_advert)
 }
@@ -298,6 +302,9 @@ fn line(device: Option<&str>, address: &VirtualAddress) -> String {
     }
     if let Some(device) = device {
         say(format_args!(" dev {device}"));
+    }
+    if address.vmac.is_some() {
+        say(format_args!(" use_vmac"));
     }
     match address.scope {
         0 => say(format_args!(" scope global")),

@@ -7,6 +7,7 @@ use crate::vrrp::rule::Rule;
 use crate::vrrp::trackers::Track;
 use crate::vrrp::vmac::Vmac;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -187,6 +188,16 @@ impl Settings {
         let own = if address.prefix.family() == self.family { self.home() } else { self.interface.as_deref() };
         let written = address.device.as_deref().filter(|device| Some(*device) != self.interface.as_deref());
         address.vmac.as_deref().or(written).or(own)
+    }
+
+    /// The addresses that `garp_extra_if` is for: one of every interface that adverts do not come from.
+    pub fn announced_elsewhere(&self) -> impl Iterator<Item = &VirtualAddress> {
+        let mut seen = HashSet::new();
+        self.addresses.iter().chain(&self.excluded).filter(move |address| {
+            let place = self.place(address);
+            let on_vmac = || self.address_vmacs.iter().any(|vmac| Some(vmac.name.as_str()) == place);
+            place != self.home() && (self.announce.extra_if_all || on_vmac()) && seen.insert(place)
+        })
     }
 
     /// Every VMAC that it needs.
@@ -413,6 +424,12 @@ pub struct Announce {
     pub garp_interval: Duration,
     /// `vrrp_gna_interval`: the same for neighbour advertisements.
     pub gna_interval: Duration,
+    /// `garp_extra_if`: period of messages on VMACs other than the instance's own; zero is none (0).
+    #[serde(default)]
+    pub extra_if: Duration,
+    /// `garp_extra_if all`: on every interface but the instance's own.
+    #[serde(default)]
+    pub extra_if_all: bool,
 }
 
 impl Default for Announce {
@@ -426,6 +443,8 @@ impl Default for Announce {
             lower_prio_repeat: 5,
             garp_interval: Duration::ZERO,
             gna_interval: Duration::ZERO,
+            extra_if: Duration::ZERO,
+            extra_if_all: false,
         }
     }
 }

@@ -182,8 +182,12 @@ pub(super) const GLOBAL: &[Row] = &[
     K::values("vrrp_garp_extra_if", "[all] SECONDS", 1, 2, "gratuitous ARP on other interfaces")
         .range("1..86400")
         .default("none")
-        .lenient(),
-    K::values("vrrp_vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of vrrp_garp_extra_if").renamed("vrrp_garp_extra_if").lenient(),
+        .lenient()
+        .act(read::garp_extra_if),
+    K::values("vrrp_vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of vrrp_garp_extra_if")
+        .renamed("vrrp_garp_extra_if")
+        .lenient()
+        .act(read::garp_extra_if),
     K::value("vrrp_down_timer_adverts", "1..100", "adverts missed before the master counts as down")
         .default("3")
         .act(read::down_timer_adverts),

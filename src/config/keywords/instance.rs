@@ -113,8 +113,12 @@ pub(super) const INSTANCE: &[Row] = &[
     K::values("garp_extra_if", "[all] SECONDS", 1, 2, "gratuitous ARP on other interfaces")
         .range("0..86400")
         .default("vrrp_garp_extra_if")
-        .lenient(),
-    K::values("vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of garp_extra_if").renamed("garp_extra_if").lenient(),
+        .lenient()
+        .act(read::garp_extra_if),
+    K::values("vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of garp_extra_if")
+        .renamed("garp_extra_if")
+        .lenient()
+        .act(read::garp_extra_if),
     K::value("kernel_rx_buf_size", "BYTES", "receive buffer of its sockets")
         .range("0..4294967295")
         .default("vrrp_rx_bufs_policy")

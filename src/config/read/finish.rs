@@ -365,7 +365,10 @@ fn announce(reader: &Reader, draft: &Draft, is_strict: bool) -> Announce {
     } else {
         (global.garp_lower_delay.unwrap_or(master_delay), global.garp_lower_repeat.unwrap_or(master_repeat))
     };
+    let (extra_if, extra_if_all) = draft.garp_extra_if.or(global.garp_extra_if).unwrap_or_default();
     Announce {
+        extra_if,
+        extra_if_all,
         master_delay: draft.garp_delay.unwrap_or(master_delay),
         master_repeat: draft.garp_repeat.unwrap_or(master_repeat),
         master_refresh: draft.garp_refresh.or(global.garp_refresh).unwrap_or(base.master_refresh),

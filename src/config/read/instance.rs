@@ -64,6 +64,7 @@ pub(crate) struct Draft {
     pub(super) garp_refresh_repeat: Option<u32>,
     pub(super) garp_lower_delay: At<Duration>,
     pub(super) garp_lower_repeat: At<u32>,
+    pub(super) garp_extra_if: Option<(Duration, bool)>,
     pub(super) track_interfaces: Vec<TrackInterface>,
     pub(super) dont_track_primary: bool,
     pub(super) linkbeat_use_polling: bool,
@@ -321,6 +322,12 @@ pub(crate) fn garp_lower_prio_repeat(reader: &mut Reader, line: &Line<'_>) {
     if let Some(count) = number::unsigned(reader, line, 0, GLOBAL) {
         reader.instance().garp_lower_repeat = Some((count, line.span()));
     }
+}
+
+pub(crate) fn garp_extra_if(reader: &mut Reader, line: &Line<'_>) {
+    let value = super::garp::extra_if(reader, line, 0);
+    let draft = reader.instance();
+    draft.garp_extra_if = value.or(draft.garp_extra_if);
 }
 
 // Sources and destinations.

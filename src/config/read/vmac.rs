@@ -252,3 +252,116 @@ impl Reader {
         self.vmacs.taken.contains_key(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::load_text;
+    use crate::vrrp::settings::Settings;
+    use crate::vrrp::vmac::Vmac;
+    use std::sync::Arc;
+
+    fn block(name: &str, vrid: u8, lines: &str) -> String {
+        format!(
+            "vrrp_instance {name} {{\ninterface eth0\nvirtual_router_id {vrid}\nvirtual_ipaddress {{\n10.0.0.{vrid}/24\n}}\n{lines}\n}}\n"
+        )
+    }
+
+    fn read(text: &str) -> (Vec<Arc<Settings>>, Vec<String>) {
+        let loaded = load_text(text);
+        (loaded.config.instances, loaded.report.diagnostics().iter().map(|found| found.one_line()).collect())
+    }
+
+    fn own(settings: &Settings) -> (String, String) {
+        settings.vmac.as_ref().map(|vmac| (vmac.name.clone(), vmac.mac.to_string())).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_vmac_is_named_and_numbered_after_its_virtual_router() {
+        let (instances, complaints) = read(&block("A", 51, "use_vmac"));
+        assert_eq!(complaints, [""; 0]);
+        assert_eq!(own(&instances[0]), ("vrrp.51".to_owned(), "00:00:5e:00:01:33".to_owned()));
+        assert_eq!((instances[0].home(), instances[0].wire()), (Some("vrrp.51"), Some("vrrp.51")));
+        for (line, name, mac) in [
+            ("use_vmac own", "own", "00:00:5e:00:01:33"),
+            ("use_vmac name own", "own", "00:00:5e:00:01:33"),
+            ("use_vmac 02:01:02:03:04:05", "vrrp.51", "02:01:02:03:04:05"),
+            ("use_vmac own 02:1:2:3:4", "own", "02:01:02:03:04:33"),
+            ("use_vmac 02:01:02:03:04 own", "own", "02:01:02:03:04:33"),
+        ] {
+            let (instances, complaints) = read(&block("A", 51, line));
+            assert_eq!((own(&instances[0]), complaints.len()), ((name.to_owned(), mac.to_owned()), 0), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_and_left_out() {
+        for (line, said) in [
+            ("use_vmac abcdefghijklmnop", "VMAC interface name 'abcdefghijklmnop' too long or invalid characters - ignoring"),
+            ("use_vmac a/b", "too long or invalid characters"),
+            ("use_vmac 01:02:03:04:05:06", "VMAC MAC address is multicast 01:02:03:04:05:06 - ignoring"),
+            ("use_vmac 00:00:5e:00:01:44", "VMAC MAC address not allowed to be RFC5798 address (00:00:5e:00:01:44) - ignoring"),
+            ("use_vmac 02:02:03:04", "VMAC invalid MAC address 02:02:03:04 - ignored"),
+            ("vmac_xmit_base", "(A) vmac_xmit_base is only valid with a vmac"),
+            ("use_vmac\nstrict_mode\nvmac_xmit_base", "(A) xmit_base is incompatible with strict mode - resetting"),
+            ("use_vmac\nunicast_peer {\n10.0.0.9\n}", "(A) unicast with use_vmac requires vmac_xmit_base - setting"),
+        ] {
+            let (instances, complaints) = read(&block("A", 51, line));
+            assert!(complaints.len() == 1 && complaints[0].contains(said), "{line}: {complaints:?}");
+            assert_eq!(own(&instances[0]).0, if line == "vmac_xmit_base" { "" } else { "vrrp.51" });
+        }
+        let (instances, complaints) = read(&block("A", 51, "use_vmac one two"));
+        assert!(own(&instances[0]).0 == "one" && complaints[0].contains("VMAC interface name already specified"), "{complaints:?}");
+    }
+
+    #[test]
+    fn nobody_is_given_a_name_that_another_has() {
+        let (instances, complaints) =
+            read(&(block("A", 51, "use_vmac") + &block("B", 52, "use_vmac vrrp.51") + &block("C", 53, "use_vmac vrrp.51")));
+        let names: Vec<String> = instances.iter().map(|settings| own(settings).0).collect();
+        assert_eq!(names, ["vrrp1.51", "vrrp.51", "vrrp.53"]);
+        assert!(
+            complaints.len() == 1 && complaints[0].contains("VRRP instance B is already using vrrp.51 - ignoring name"),
+            "{complaints:?}"
+        );
+        let two = block("A", 51, "use_vmac") + &block("B", 51, "use_vmac").replace("10.0.0.51", "fd00::1").replace("10.0.0", "fd00:");
+        let (instances, _) = read(&two);
+        assert_eq!(instances.iter().map(|settings| own(settings).0).collect::<Vec<_>>(), ["vrrp.51", "vrrp6.51"]);
+        let prefixed = format!("global_defs {{\nvmac_prefix abc\nvmac_addr_prefix def\n}}\n{}", block("A", 51, "use_vmac"));
+        assert_eq!(own(&read(&prefixed).0[0]).0, "abc.51");
+    }
+
+    #[test]
+    fn addresses_go_where_the_original_puts_them() {
+        let more = "virtual_ipaddress_excluded {\n10.0.1.1/24 dev eth0\n10.1.0.1/24 dev eth1\n10.2.0.1/24 dev eth1 use_vmac\nfd00::1/64\n}";
+        let places = |lines: &str| {
+            let (instances, complaints) = read(&block("A", 51, &format!("{lines}\n{more}")));
+            assert_eq!(complaints, [""; 0]);
+            let settings = &instances[0];
+            let all = settings.addresses.iter().chain(&settings.excluded);
+            let vmacs: Vec<&Vmac> = settings.vmacs().collect();
+            (all.map(|address| settings.place(address).unwrap().to_owned()).collect::<Vec<_>>(), vmacs.len())
+        };
+        assert_eq!(places(""), (["eth0", "eth0", "eth1", "vrrp.51", "eth0"].map(str::to_owned).to_vec(), 1));
+        assert_eq!(places("use_vmac"), (["vrrp.51", "vrrp.51", "eth1", "vrrp1.51", "eth0"].map(str::to_owned).to_vec(), 2));
+        let all = ["vrrp.51", "vrrp.51", "vrrp1.51", "vrrp1.51", "vrrp6.51"].map(str::to_owned).to_vec();
+        assert_eq!(places("use_vmac\nuse_vmac_addr"), (all, 3));
+    }
+
+    #[test]
+    fn extra_announcements_are_for_other_vmacs_or_for_all_other_interfaces() {
+        let more =
+            "use_vmac\nvirtual_ipaddress_excluded {\n10.1.0.1/24 dev eth1\n10.2.0.1/24 dev eth1 use_vmac\n10.2.0.2/24 dev eth1 use_vmac\n}";
+        let elsewhere = |line: &str| {
+            let (instances, complaints) = read(&block("A", 51, &format!("{line}\n{more}")));
+            assert_eq!(complaints, [""; 0], "{line}");
+            let settings = &instances[0];
+            (
+                settings.announce.extra_if.as_secs(),
+                settings.announced_elsewhere().map(|address| settings.place(address).unwrap().to_owned()).collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(elsewhere("garp_extra_if 10"), (10, vec!["vrrp1.51".to_owned()]));
+        assert_eq!(elsewhere("garp_extra_if all 10"), (10, vec!["eth1".to_owned(), "vrrp1.51".to_owned()]));
+        assert_eq!(elsewhere("").0, 0);
+    }
+}

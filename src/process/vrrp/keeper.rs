@@ -28,6 +28,13 @@ const BATCH: usize = 64;
 
 pub(super) struct Keeper;
 
+pub(super) struct KeeperArguments {
+    pub(super) shared: Arc<Shared>,
+    pub(super) firewall: Firewall,
+    /// `disable_local_igmp`.
+    pub(super) silent_igmp: bool,
+}
+
 pub(super) struct Keeping {
     shared: Arc<Shared>,
     rtnl: Rtnl,
@@ -115,9 +122,10 @@ impl rtnl::Order for Op {
 impl Actor for Keeper {
     type Msg = KeeperMsg;
     type State = Keeping;
-    type Arguments = (Arc<Shared>, Firewall);
+    type Arguments = KeeperArguments;
 
-    async fn pre_start(&self, _: ActorRef<Self::Msg>, (shared, firewall): Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, arguments: Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
+        let KeeperArguments { shared, firewall, silent_igmp } = arguments;
         tracing::debug!("Registering Kernel netlink command channel");
         // opened even if nothing is to be shut: an earlier life may have left a table that still shuts our addresses
         let nft = Nft::open(&firewall).map_err(|error| tracing::debug!("{error}")).ok();
@@ -131,7 +139,7 @@ impl Actor for Keeper {
             added: HashSet::new(),
             promoted: BTreeMap::new(),
             host: Host::default(),
-            vmacs: Vmacs::default(),
+            vmacs: Vmacs::new(silent_igmp),
         })
     }
 

@@ -366,6 +366,11 @@ impl Living {
                     self.shared.announcer.cast(AnnouncerMsg::Burst(burst));
                 }
             }
+            Action::AnnounceElsewhere => {
+                let settings = Arc::clone(self.settings());
+                let only = Some(settings.announced_elsewhere().cloned().collect());
+                self.shared.announcer.cast(AnnouncerMsg::Burst(Burst { settings, only, repeat: 1 }));
+            }
             Action::Entered(transition) => self.entered(&transition),
             Action::Note(note) => {
                 text::note(self.machine.settings(), &note);

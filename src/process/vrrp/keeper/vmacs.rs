@@ -25,6 +25,9 @@ pub(super) struct Vmacs {
     bases: HashMap<u32, Vec<Changed>>,
     /// `rp_filter` of all interfaces, moved to each.
     reverse_path: Vec<Changed>,
+    /// `disable_local_igmp`.
+    silent_igmp: bool,
+    igmp: Option<Changed>,
 }
 
 struct Standing {
@@ -48,7 +51,7 @@ impl Keeping {
         let Some(base) = self.rtnl.link(&vmac.base).map_err(failed)? else { return Ok(()) };
         let known = self.vmacs.standing.get(&vmac.name).map(|standing| standing.index);
         // before it is there: it is the one that is to do without
-        if vmac.family == Family::V4 {
+        if vmac.family == Family::V4 && self.vmacs.reverse_path.is_empty() {
             self.spread_rp_filter();
         }
         let link = match self.rtnl.link(&vmac.name).map_err(failed)? {
@@ -98,8 +101,7 @@ impl Keeping {
 
     fn spread_rp_filter(&mut self) {
         match sysctl::spread_rp_filter() {
-            Ok(changed) if !changed.is_empty() => self.vmacs.reverse_path = changed,
-            Ok(_) => {}
+            Ok(changed) => self.vmacs.reverse_path = changed,
             Err(error) => tracing::warn!("cannot move rp_filter from all interfaces to each: {error}"),
         }
     }
@@ -177,7 +179,7 @@ impl Keeping {
         let all = self.vmacs.standing.values();
         let quiet = all.flat_map(|Standing { vmac, index, base, .. }| {
             let of = |family| Quiet { family, ifindex: *index, base: *base };
-            let v4 = (vmac.family == Family::V4).then(|| of(Family::V4));
+            let v4 = (vmac.family == Family::V4 && !self.vmacs.silent_igmp).then(|| of(Family::V4));
             v4.into_iter().chain(vmac.ipv6.then(|| of(Family::V6)))
         });
         let quiet: Vec<Quiet> = quiet.collect();
@@ -211,12 +213,22 @@ impl Keeping {
     pub(super) fn leave_vmacs(&mut self) {
         let vmacs = std::mem::take(&mut self.vmacs);
         if !vmacs.standing.is_empty() {
-            vmacs.bases.into_values().flatten().chain(vmacs.reverse_path).for_each(Changed::keep);
+            vmacs.bases.into_values().flatten().chain(vmacs.reverse_path).chain(vmacs.igmp).for_each(Changed::keep);
         }
     }
 }
 
 impl Vmacs {
+    /// Says nothing of groups that every switch forwards, if so told.
+    pub(super) fn new(silent_igmp: bool) -> Self {
+        let silenced = if silent_igmp { sysctl::silence_local_igmp() } else { Ok(None) };
+        let igmp = silenced.unwrap_or_else(|error| {
+            tracing::warn!("cannot set igmp_link_local_mcast_reports: {error}");
+            None
+        });
+        Self { silent_igmp, igmp, ..Self::default() }
+    }
+
     /// The base interface no longer answers ARP for what is on the VMAC; what could not be set.
     fn leave_arp_to(&mut self, vmac: &Vmac, base: u32) -> Vec<String> {
         let Entry::Vacant(entry) = self.bases.entry(base) else { return Vec::new() };
@@ -235,7 +247,7 @@ impl Vmacs {
     fn give_arp_back(&mut self, base: u32) {
         let mut v4 = self.standing.values().filter(|standing| standing.vmac.family == Family::V4).peekable();
         if v4.peek().is_none() {
-            self.reverse_path.clear();
+            sysctl::put_rp_filter_back(std::mem::take(&mut self.reverse_path));
         }
         if !v4.any(|standing| standing.base == base) {
             self.bases.remove(&base);
