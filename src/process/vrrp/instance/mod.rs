@@ -210,10 +210,10 @@ impl Living {
 
     /// Facts changed: sockets, source, faults and priority follow.
     fn world_changed(&mut self) {
+        if !self.world.is_complete_for(self.settings()) {
+            return;
+        }
         if let Some(pending) = &self.pending {
-            if !self.world.is_complete_for(self.settings()) {
-                return;
-            }
             // A script of weight 0 decides whether it may be master at all: its first result is waited for, except by one that resumes.
             let resumes = pending.resume.as_ref().is_some_and(|snapshot| snapshot.state != State::Init);
             if !resumes && !world::verdicts_are_in(self.settings(), &lock(&self.shared.readings)) {
