@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Raised with every change to these enums: both ends come from one executable, so a mismatch is a bug that says so.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// Supervisor to VRRP child.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -29,7 +29,11 @@ pub enum ToVrrp {
         replaces: bool,
         /// `-X`/`-V`: leave addresses in place at exit.
         keep_addresses: bool,
+        /// No instance takes part before `Begin`: who becomes master must have servers for the clients that come.
+        waits: bool,
     },
+    /// The balancer's table stands, or has been waited for long enough: instances take part.
+    Begin,
     /// Reload, phase one: look at the changes, answer `Prepared` or `Refused`, change nothing.
     Prepare {
         /// Number of this reload.
@@ -274,8 +278,10 @@ pub enum FromChecker {
         /// `PROTOCOL` of the sender.
         protocol: u32,
     },
-    /// Configured: checks run, the table is what it should be (or cannot be, and the log says why).
+    /// Configured: checks run.
     Running,
+    /// The table in the kernel is what it should be, for the first time (or cannot be, and the log says why).
+    TableStands,
     /// I am alive.
     Pong(u64),
     /// A reload is done.

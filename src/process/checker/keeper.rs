@@ -5,6 +5,7 @@ mod converge;
 mod leaving;
 mod refused;
 
+use super::root::RootMsg;
 use crate::ipvs::wire::{Info, Mode};
 use crate::ipvs::{IpvsError, Socket, Way};
 use crate::lvs::marks::Marked;
@@ -52,6 +53,8 @@ pub(super) enum Msg {
     Mark(Option<Firewall>, BTreeSet<Marked>),
     /// Which halves of connection synchronisation run.
     Sync(Option<SyncDaemon>, Vec<Mode>),
+    /// All that was said before is done: the root is told so.
+    Tell(ActorRef<RootMsg>),
     /// A look at the kernel's table.
     Audit,
     /// Try again to reach IPVS.
@@ -155,6 +158,7 @@ impl Actor for Keeper {
                 state.sync = (daemon, modes);
                 state.synchronise();
             }
+            Msg::Tell(root) => _ = root.cast(RootMsg::TableStands),
             Msg::Audit => state.audit().await,
             Msg::Open => {
                 if state.socket.is_none() {

@@ -62,6 +62,8 @@ pub(super) enum RootMsg {
     Stand(dump::Standings),
     /// The script of a `MISC_CHECK` is due.
     RunScript(Arc<CheckerId>),
+    /// The keeper has brought the first table to the kernel, as far as that is possible.
+    TableStands,
     /// An actor that died is to live again.
     Restart(String),
     /// The others have taken up what they were told: what it was made from can go.
@@ -126,6 +128,7 @@ impl Actor for Root {
             }
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
+            RootMsg::TableStands => state.outbox.post(&FromChecker::TableStands),
             RootMsg::Restart(name) => state.start(&myself, &name).await,
             RootMsg::GiveBack => tuning::give_back_memory(),
         }
@@ -252,6 +255,7 @@ impl State {
             tell(KEEPER, keeper::Msg::Replace(self.table()));
             self.mark();
             self.synchronise();
+            tell(KEEPER, keeper::Msg::Tell(myself.clone()));
         } else {
             tell(PROBER, prober::Msg::Replace(self.watches()));
         }

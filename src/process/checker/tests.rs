@@ -27,6 +27,7 @@ impl Child {
         let mut this = Self { to, from, child };
         this.to.post(&ToChecker::Configure { balancer: Box::new(balancer), resume: vec![], replaces: false, keep_table: false });
         this.until(|said| matches!(said, FromChecker::Running).then_some(())).await;
+        this.until(|said| matches!(said, FromChecker::TableStands).then_some(())).await;
         this
     }
 

@@ -101,6 +101,8 @@ pub(super) enum Msg {
     TellStatus,
     /// Tell the service manager that we live.
     Watchdog,
+    /// The balancer's table takes too long.
+    TableDeadline,
     /// A stop takes too long.
     StopDeadline,
     /// A reload takes too long.
@@ -195,6 +197,8 @@ struct ChildRef {
     actor: ActorRef<child::Msg<ToVrrp>>,
     life: u64,
     running: bool,
+    /// Its instances wait for the balancer's table.
+    held: bool,
 }
 
 struct State {
@@ -316,6 +320,7 @@ impl Actor for Supervisor {
                 state.tell_status();
             }
             Msg::Watchdog => state.watchdog(),
+            Msg::TableDeadline => state.table_deadline(),
             Msg::StopDeadline => {
                 state.kill_child("it did not stop in time");
                 state.kill_checker("it did not stop in time");

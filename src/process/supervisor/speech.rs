@@ -125,6 +125,7 @@ impl Speech for Checker {
                 return Heard::Running;
             }
             FromChecker::Hello { protocol } => say(CheckerSaid::Hello(protocol)),
+            FromChecker::TableStands => say(CheckerSaid::TableStands),
             FromChecker::Reloaded => say(CheckerSaid::Reloaded),
             FromChecker::Dumped(text) => say(CheckerSaid::Dumped(text)),
             FromChecker::Stopped => return Heard::LastWord,
