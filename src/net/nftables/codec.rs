@@ -83,8 +83,10 @@ const TYPE_MARK: u32 = 19;
 pub(super) const TYPE_IFINDEX: u32 = 20;
 pub(super) const TYPE_ICMP6_TYPE: u32 = 29;
 
-/// Elements in one message: their list is an attribute, and an attribute ends at 64 KiB.
+/// Elements of a set in one message: their list is an attribute, which ends at 64 KiB, and one takes 32 bytes at most.
 pub(super) const ELEMENTS: usize = 1000;
+/// Elements of a map of marks in one message: one of IPv6 takes 72 bytes.
+const MAP_ELEMENTS: usize = 800;
 
 /// A range of keys, and the mark that it stands for.
 pub(super) struct MapElement {
@@ -185,7 +187,7 @@ impl<'s> Batch<'s> {
 
     /// Adds elements to such a map.
     pub(super) fn marks(&mut self, map: &str, elements: &[MapElement]) {
-        for some in elements.chunks(ELEMENTS) {
+        for some in elements.chunks(MAP_ELEMENTS) {
             self.each_element(NFT_MSG_NEWSETELEM, map, some, |m, MapElement { first, last, mark }| {
                 m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, first));
                 m.nest(NFTA_SET_ELEM_KEY_END, |m| m.attribute(NFTA_DATA_VALUE, last));
