@@ -161,10 +161,13 @@ impl Http {
         Some(OddLength { promised, came: self.came })
     }
 
-    /// Reads the header when it is whole; answers the body bytes that came with it.
-    fn header(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    /// Takes bytes of the header and reads it when it is whole; answers the body bytes that came with it.
+    fn header(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         let Stage::Header(pending) = &mut self.stage else { return Ok(None) };
-        let Some((end, body)) = header_end(pending) else {
+        // Its end is four bytes long. A header that trickles in is not looked through again for every byte.
+        let seen = pending.len().saturating_sub(3);
+        pending.extend_from_slice(bytes);
+        let Some((end, body)) = header_end(pending.get(seen..).unwrap_or_default()).map(|(end, body)| (seen + end, seen + body)) else {
             return if pending.len() > HEADER_LIMIT { Err(Failure::TooLong(HEADER_LIMIT)) } else { Ok(None) };
         };
         let head = String::from_utf8_lossy(pending.get(..end).unwrap_or_default()).into_owned();
@@ -224,15 +227,12 @@ impl Dialogue for Http {
     }
 
     fn received(&mut self, bytes: &[u8]) -> Step {
-        match &mut self.stage {
-            Stage::Header(pending) => {
-                pending.extend_from_slice(bytes);
-                match self.header() {
-                    Ok(Some(rest)) => self.body(&rest),
-                    Ok(None) => Step::Read,
-                    Err(failure) => Step::Done(Err(failure)),
-                }
-            }
+        match &self.stage {
+            Stage::Header(_) => match self.header(bytes) {
+                Ok(Some(rest)) => self.body(&rest),
+                Ok(None) => Step::Read,
+                Err(failure) => Step::Done(Err(failure)),
+            },
             Stage::Body { .. } => self.body(bytes),
             Stage::Over => Step::Done(Err(Failure::ClosedEarly)),
         }
