@@ -4,6 +4,7 @@ use crate::config::model::{MailTls, VrrpChanges, VrrpConfig};
 use crate::lvs::changes::Changes;
 use crate::lvs::name::ServiceName;
 use crate::lvs::settings::Balancer;
+use crate::lvs::word::{Wish, Word};
 use crate::types::{ScriptOutcome, Secret};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::notify::Notice;
@@ -12,7 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// Raised with every change to these enums: both ends come from one executable, so a mismatch is a bug that says so.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// Supervisor to VRRP child.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -226,8 +227,10 @@ pub enum ToChecker {
     Configure {
         /// Virtual servers and what else concerns the balancer.
         balancer: Box<Balancer>,
-        /// Whether a checker was up.
-        resume: Vec<(CheckerId, bool)>,
+        /// What the checkers said last.
+        resume: Vec<(CheckerId, Word)>,
+        /// Which virtual servers had their quorum, and which had not.
+        quorums: Vec<(ServiceName, bool)>,
         /// The last process died: its table is still there.
         replaces: bool,
         /// `-I`: leave the table in place at exit.
@@ -290,6 +293,13 @@ pub enum FromChecker {
         checker: CheckerId,
         /// Up?
         up: bool,
+    },
+    /// A checker wants another weight for its server, or the configured one again; for a successor.
+    Weighed {
+        /// Which.
+        checker: CheckerId,
+        /// What it wants.
+        wish: Option<Wish>,
     },
     /// Text asked for by `Dump`.
     Dumped(String),

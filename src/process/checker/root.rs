@@ -16,6 +16,7 @@ use crate::lvs::name::ServiceName;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
 use crate::lvs::table::{ServiceKey, Table, addresses, dead, desired, keys};
+use crate::lvs::word::{Wish, Word};
 use crate::probe::Trust;
 use crate::process::carried::Carried;
 use crate::process::rooted::Heard;
@@ -150,10 +151,11 @@ impl Actor for Root {
 impl State {
     async fn obey(&mut self, myself: &ActorRef<RootMsg>, message: ToChecker) -> Result<(), ActorProcessingErr> {
         match message {
-            ToChecker::Configure { balancer, resume, replaces, keep_table } => {
+            ToChecker::Configure { balancer, resume, quorums, replaces, keep_table } => {
                 self.keep_table = keep_table;
-                self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
-                self.configure(myself, *balancer, replaces).await;
+                self.build(*balancer);
+                self.resume(resume, quorums);
+                self.configure(myself, replaces).await;
                 give_back_soon(myself);
                 self.outbox.post(&FromChecker::Running);
             }
@@ -190,19 +192,32 @@ impl State {
         self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, standings)));
     }
 
-    async fn configure(&mut self, myself: &ActorRef<RootMsg>, balancer: Balancer, replaces: bool) {
+    fn build(&mut self, balancer: Balancer) {
         tracing::info!("Initializing ipvs");
         self.balancer = balancer;
         self.trust = trust(&self.balancer);
         self.health = self.balancer.servers.iter().map(|server| Health::new(server.clone())).collect();
         self.index();
-        for (id, up) in &self.said {
+    }
+
+    /// Takes up where a predecessor left off.
+    fn resume(&mut self, words: Vec<(CheckerId, Word)>, quorums: Vec<(ServiceName, bool)>) {
+        for (id, word) in &words {
             if let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at))
                 && let Some((real, place)) = find(health.settings(), id)
             {
-                health.checker_changed(real, place, *up);
+                health.resume(real, place, *word);
             }
         }
+        for (of, held) in quorums {
+            if let Some(health) = self.places.get(&of).and_then(|at| self.health.get_mut(*at)) {
+                health.resume_quorum(held);
+            }
+        }
+        self.said = words.into_iter().filter_map(|(id, word)| Some((Arc::new(id), word.up?))).collect();
+    }
+
+    async fn configure(&mut self, myself: &ActorRef<RootMsg>, replaces: bool) {
         let servers = self.balancer.init_notifies && !replaces;
         let mut told = Vec::new();
         for health in &mut self.health {
@@ -303,12 +318,17 @@ impl State {
     fn weighed(&mut self, id: &CheckerId, weight: Option<i64>) {
         let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
         let Some((real, place)) = find(health.settings(), id) else { return };
-        let configured = health.settings().real_servers.get(real).map_or(0, |real| i64::from(real.weight));
-        let notices = health.weight_changed(real, place, weight.map_or(0, |weight| weight - configured));
+        let configured = health.settings().real_servers.get(real).map_or(0, |real| real.weight);
+        let (before, wish) = (health.delta(real, place), weight.map(Wish::Weight));
+        let notices = health.weight_changed(real, place, wish.map_or(0, |wish| wish.on_top_of(configured)));
+        let changed = before != health.delta(real, place);
         if !notices.is_empty() {
             put(health);
         }
         self.say(&notices);
+        if changed {
+            self.outbox.post(&FromChecker::Weighed { checker: id.clone(), wish });
+        }
     }
 
     /// A `track_file` changed: its number changes weights, and the least number of all takes servers out.
@@ -316,6 +336,7 @@ impl State {
         let mut notices = Vec::new();
         for health in &mut self.health {
             let settings = health.settings().clone();
+            let service = settings.name();
             let mut changed = Vec::new();
             for (real, server) in settings.real_servers.iter().enumerate() {
                 for (place, checker) in server.checkers.iter().enumerate() {
@@ -323,11 +344,20 @@ impl State {
                     if file.name == name {
                         let delta = file::judge(file, value);
                         let fault = delta.is_none();
+                        let id = || CheckerId {
+                            service: service.clone(),
+                            server: server.key(),
+                            place: u32::try_from(place).unwrap_or(u32::MAX),
+                        };
                         if fault != health.is_failing(real, place) {
                             tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
+                            self.outbox.post(&FromChecker::Checked { checker: id(), up: !fault });
                         }
                         // Who is out keeps its weight: the number says that it is out, not how much it could bear.
                         if let Some(delta) = delta {
+                            if delta != health.delta(real, place) {
+                                self.outbox.post(&FromChecker::Weighed { checker: id(), wish: Some(Wish::More(delta)) });
+                            }
                             changed.extend(health.weight_changed(real, place, delta));
                         }
                         changed.extend(health.checker_changed(real, place, !fault));
