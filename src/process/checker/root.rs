@@ -2,7 +2,8 @@
 
 use super::dump;
 use super::keeper::{self, Keeper};
-use super::prober::{self, Prober, Watch};
+use super::prober::{self, Concerned, Prober};
+use super::watches::{self, Said};
 use crate::actor::{Backoff, Restarts, tell};
 use crate::check::{self, Failure, Kind, file, words};
 use crate::ipc::Outbox;
@@ -15,7 +16,7 @@ use crate::lvs::marks::marked;
 use crate::lvs::name::ServiceName;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{ServiceKey, Table, addresses, dead, desired, keys};
+use crate::lvs::table::{ServiceKey, Table, dead, desired, keys};
 use crate::lvs::word::{Wish, Word};
 use crate::probe::Trust;
 use crate::process::carried::Carried;
@@ -23,7 +24,6 @@ use crate::process::rooted::Heard;
 use crate::sys::tuning;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -89,7 +89,7 @@ pub(super) struct State {
     /// Place in `health` by name.
     places: HashMap<ServiceName, usize>,
     /// What checkers said, for restarts; the rest is as configured.
-    said: HashMap<Arc<CheckerId>, bool>,
+    said: Said,
     trust: Option<Arc<Trust>>,
     masters: HashSet<String>,
     keep_table: bool,
@@ -109,7 +109,7 @@ impl Actor for Root {
             balancer: Balancer::default(),
             health: Vec::new(),
             places: HashMap::new(),
-            said: HashMap::new(),
+            said: Said::new(),
             trust: None,
             masters: HashSet::new(),
             keep_table: false,
@@ -268,33 +268,12 @@ impl State {
             self.mark();
             self.synchronise();
         } else {
-            tell(PROBER, prober::Msg::Replace(self.watches()));
+            tell(PROBER, prober::Msg::Watch(Concerned::All, watches::all(&self.balancer, &self.said)));
         }
     }
 
     fn table(&self) -> Table {
         self.health.iter().flat_map(desired).collect()
-    }
-
-    fn watches(&self) -> Vec<Watch> {
-        let mut watches = Vec::new();
-        for server in &self.balancer.servers {
-            let service = server.name();
-            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server).into() } else { Arc::new([]) };
-            for real in &server.real_servers {
-                let name: Arc<str> = server.name_of(real).into();
-                for (place, checker) in (0u32..).zip(&real.checkers) {
-                    // Files are looked at by the supervisor.
-                    if matches!(checker.kind, Kind::File(_) | Kind::Bfd(_)) {
-                        continue;
-                    }
-                    let id = Arc::new(CheckerId { service: service.clone(), server: real.key(), place });
-                    let resume = self.said.get(&id).copied();
-                    watches.push(Watch { id, server: name.clone(), checker: Arc::clone(checker), only_with: only_with.clone(), resume });
-                }
-            }
-        }
-        watches
     }
 
     fn checked(&mut self, id: Arc<CheckerId>, up: bool, failure: Option<&Failure>) {
@@ -403,8 +382,8 @@ impl State {
         if old.sync != self.balancer.sync {
             self.synchronise();
         }
-        if !same_checks(&old, &self.balancer) {
-            tell(PROBER, prober::Msg::Replace(self.watches()));
+        if let Some((concerned, watches)) = watches::changed(&old, &self.balancer, &origins, &self.said) {
+            tell(PROBER, prober::Msg::Watch(concerned, watches));
         }
         Ok(())
     }
@@ -509,18 +488,6 @@ impl State {
         self.outbox.post(&FromChecker::Stopped);
         myself.stop(None);
     }
-}
-
-/// Whether a reload leaves every check as it is.
-fn same_checks(old: &Balancer, new: &Balancer) -> bool {
-    let alike = |(old, new): (&Arc<VirtualServer>, &Arc<VirtualServer>)| {
-        let pairs = || old.real_servers.iter().zip(&new.real_servers);
-        Arc::ptr_eq(old, new)
-            || (&old.address, old.protocol, old.ha_suspend) == (&new.address, new.protocol, new.ha_suspend)
-                && old.real_servers.len() == new.real_servers.len()
-                && pairs().all(|(old, new)| old.key() == new.key() && old.checkers == new.checkers)
-    };
-    old.servers.len() == new.servers.len() && old.servers.iter().zip(&new.servers).all(alike)
 }
 
 /// The services of a virtual server are to be what its health says.
