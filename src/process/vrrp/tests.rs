@@ -210,6 +210,35 @@ fn a_replacement_process_is_master_at_once_and_touches_no_address() {
 }
 
 #[test]
+fn an_interface_that_a_reload_brings_in_is_looked_at_before_it_is_missed() {
+    lab::run(|_lab| async {
+        give_own_address().await;
+        let mut child = Child::start(vec![settings("VI_1", VIRTUAL)], Vec::new()).await;
+        until("the address is there", || shows(VIRTUAL)).await;
+        let (mut reflector, mut mirror) = Reflector::open(None).await.unwrap();
+        for (generation, device) in [(1, Some("lo")), (2, None), (3, Some("lo"))] {
+            let mut more = settings("VI_1", VIRTUAL);
+            if let Some(device) = device {
+                let mut elsewhere = virtual_address("192.0.2.101/24");
+                elsewhere.device = Some(device.to_owned());
+                more.excluded.push(elsewhere);
+            }
+            let changes = VrrpChanges { changed: vec![("VI_1".to_owned(), Arc::new(more))], ..VrrpChanges::default() };
+            child.tell(ToVrrp::Prepare { generation, changes: Box::new(changes) });
+            child.tell(ToVrrp::Commit { generation });
+            while child.hear().await != (FromVrrp::Committed { generation }) {}
+            child.goes_on_sending().await;
+            until("the address on the other interface", || output(&["ip", "-o", "addr"]).contains("192.0.2.101") == device.is_some()).await;
+        }
+        while let Ok(changes) = tokio::time::timeout(Duration::from_millis(1), reflector.next(&mut mirror)).await {
+            let lost = |change: &Change| matches!(change, Change::AddressGone { prefix, .. } if prefix.to_string() == VIRTUAL);
+            assert!(!changes.unwrap().iter().any(lost), "the first address went");
+        }
+        child.stop().await;
+    });
+}
+
+#[test]
 fn instances_that_wait_for_the_table_take_no_part_before_they_are_told_to() {
     lab::run(|_lab| async {
         give_own_address().await;
