@@ -4,6 +4,7 @@ use crate::config::model::{MailTls, VrrpChanges, VrrpConfig};
 use crate::lvs::changes::Changes;
 use crate::lvs::name::ServiceName;
 use crate::lvs::settings::Balancer;
+use crate::lvs::word::{Wish, Word};
 use crate::types::{ScriptOutcome, Secret};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::notify::Notice;
@@ -230,8 +231,10 @@ pub enum ToChecker {
     Configure {
         /// Virtual servers and what else concerns the balancer.
         balancer: Box<Balancer>,
-        /// Whether a checker was up.
-        resume: Vec<(CheckerId, bool)>,
+        /// What the checkers said last.
+        resume: Vec<(CheckerId, Word)>,
+        /// Which virtual servers had their quorum, and which had not.
+        quorums: Vec<(ServiceName, bool)>,
         /// The last process died: its table is still there.
         replaces: bool,
         /// `-I`: leave the table in place at exit.
@@ -296,6 +299,13 @@ pub enum FromChecker {
         checker: CheckerId,
         /// Up?
         up: bool,
+    },
+    /// A checker wants another weight for its server, or the configured one again; for a successor.
+    Weighed {
+        /// Which.
+        checker: CheckerId,
+        /// What it wants.
+        wish: Option<Wish>,
     },
     /// Text asked for by `Dump`.
     Dumped(String),

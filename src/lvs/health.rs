@@ -2,6 +2,7 @@
 
 use super::notice::Notice;
 use super::settings::{RealServer, SorryServer, VirtualServer};
+use super::word::Word;
 use crate::check::Kind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -144,6 +145,21 @@ impl Health {
             .sum()
     }
 
+    /// What a predecessor heard of a checker. Call before the start.
+    pub fn resume(&mut self, server: usize, checker: usize, word: Word) {
+        let configured = self.settings.real_servers.get(server).map_or(0, |server| server.weight);
+        let Some(state) = self.servers.get_mut(server) else { return };
+        word.up.into_iter().for_each(|up| state.set(checker, !up));
+        word.wish.into_iter().for_each(|wish| state.add(checker, wish.on_top_of(configured)));
+    }
+
+    /// Whether a predecessor had the quorum: between the two bounds of `hysteresis` nothing else tells. What is as it was is no
+    /// news. Call before the start.
+    pub const fn resume_quorum(&mut self, held: bool) {
+        self.quorum = held;
+        self.started = true;
+    }
+
     /// Works out the first quorum. Call once, before results.
     pub fn start(&mut self) -> Vec<Notice> {
         let mut notices = Vec::new();
@@ -157,7 +173,7 @@ impl Health {
     pub fn start_told(&self, started: &[Notice], servers: bool) -> Vec<Notice> {
         let up = (0..self.servers.len()).filter(|server| servers && self.is_up(*server));
         let mut notices: Vec<Notice> = up.filter_map(|server| self.server_notice(server, true)).collect();
-        let silent = |notice: &Notice| matches!(notice, Notice::Quorum { up: false, .. }) && self.settings.sorry.is_none();
+        let silent = |notice: &Notice| matches!(notice, Notice::Quorum { up: false, start: true, .. }) && self.settings.sorry.is_none();
         notices.extend(started.iter().filter(|notice| !silent(notice)).cloned());
         notices
     }

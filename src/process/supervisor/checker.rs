@@ -133,6 +133,7 @@ impl State {
             first: ToChecker::Configure {
                 balancer: Box::new(balancer),
                 resume: self.memory.checkers(),
+                quorums: self.memory.quorums(),
                 replaces: self.checker.lives > 1,
                 keep_table: self.options.keep_ipvs,
             },
