@@ -216,7 +216,7 @@ impl State {
             return;
         }
         self.child = None;
-        self.reload_lost_child();
+        self.reload_lost_child(myself);
         self.memory.lost(died.is_some_and(|died| died.reason.is_some()));
         if self.stopping {
             self.tell_stop_time(died);

@@ -325,7 +325,7 @@ impl Actor for Supervisor {
                 state.kill_child("it did not stop in time");
                 state.kill_checker("it did not stop in time");
             }
-            Msg::ReloadDeadline(generation) => state.reload_deadline(generation),
+            Msg::ReloadDeadline(generation) => state.reload_deadline(&myself, generation),
             Msg::Checked { name, outcome } => state.post(ToVrrp::ScriptEnded { name, outcome }),
             Msg::ServerChecked { checker, outcome } => state.checker_script_ended(checker, outcome),
             Msg::LookAtPlan => state.look_at_plan(&myself),
