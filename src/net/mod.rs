@@ -1,4 +1,4 @@
-//! What the VRRP child does to and hears from the kernel: reflector, addresses, advert sockets, ARP and NDISC, nftables;
+//! What the VRRP child does to and hears from the kernel: reflector, addresses, VMACs, advert sockets, ARP and NDISC, nftables;
 //! and what the supervisor hears of processes.
 
 pub mod address;
@@ -19,6 +19,7 @@ pub mod route;
 pub mod rtnl;
 pub mod rule;
 pub mod sysctl;
+pub mod vmac;
 pub mod wire;
 
 use std::io;

@@ -1,7 +1,7 @@
 //! `global_defs`.
 
 use super::K;
-use crate::config::read::{Row, daemon, global as read, lvs, mail, notify};
+use crate::config::read::{Row, daemon, global as read, lvs, mail, notify, vmac};
 
 /// Inside `global_defs`.
 pub(super) const GLOBAL: &[Row] = &[
@@ -208,8 +208,11 @@ pub(super) const GLOBAL: &[Row] = &[
         .lenient()
         .since("2.3.2"),
     K::flag("log_unknown_vrids", "log adverts of unknown virtual routers").act(read::log_unknown_vrids),
-    K::value("vmac_prefix", "PREFIX", "names of VMAC interfaces").once().default("vrrp"),
-    K::value("vmac_addr_prefix", "PREFIX", "names of VMAC interfaces of addresses").once().default("vmac_prefix"),
+    K::value("vmac_prefix", "PREFIX", "names of VMAC interfaces").once().default("vrrp").act(vmac::vmac_prefix),
+    K::value("vmac_addr_prefix", "PREFIX", "names of VMAC interfaces of addresses")
+        .once()
+        .default("vmac_prefix")
+        .act(vmac::vmac_addr_prefix),
     K::value("vrrp_rx_bufs_policy", "MTU|ADVERT|BYTES", "size of receive buffers")
         .range("0..4294967295")
         .default("the system's")

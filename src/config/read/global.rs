@@ -32,6 +32,8 @@ pub(crate) struct Defaults {
     pub(crate) strict: bool,
     pub(crate) v3_checksum_as_v2: bool,
     pub(crate) log_unknown_vrids: bool,
+    pub(crate) vmac_prefix: Option<String>,
+    pub(crate) vmac_addr_prefix: Option<String>,
     /// Who is told what.
     pub(crate) told: super::notify::NotifyDefaults,
 }
@@ -60,6 +62,8 @@ impl Default for Defaults {
             strict: false,
             v3_checksum_as_v2: false,
             log_unknown_vrids: false,
+            vmac_prefix: None,
+            vmac_addr_prefix: None,
             told: super::notify::NotifyDefaults::default(),
         }
     }

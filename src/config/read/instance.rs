@@ -2,6 +2,7 @@
 
 use super::global::repeat;
 use super::notify::NotifyDraft;
+use super::vmac::VmacDraft;
 use super::watched::TrackDraft;
 use super::{Line, Reader};
 use crate::config::number::{self, Decimal};
@@ -74,6 +75,11 @@ pub(crate) struct Draft {
     pub(super) owner_ignore_adverts: Option<bool>,
     pub(super) v3_checksum_as_v2: Option<bool>,
     pub(super) kernel_rx_buf_size: Option<u32>,
+    pub(super) vmac: Option<VmacDraft>,
+    /// `use_vmac_addr`.
+    pub(super) vmac_addr: bool,
+    /// `vmac_xmit_base`.
+    pub(super) xmit_base: Option<Span>,
     pub(super) track_scripts: Vec<TrackDraft>,
     pub(super) track_files: Vec<TrackDraft>,
     pub(super) track_processes: Vec<TrackDraft>,

@@ -114,6 +114,7 @@ impl Actor for Listener {
                 }
             }
             ListenerMsg::Forget { id } => state.forget(id),
+            ListenerMsg::LookAt(name) => state.tell_if_changed(&name),
             ListenerMsg::Links(settings) => state.look_otherwise(settings),
             ListenerMsg::LookAgain => state.look_again(),
             ListenerMsg::Changed(changes) => state.heard(changes?),
