@@ -6,6 +6,7 @@ pub mod advert;
 pub mod announce;
 pub mod arp;
 pub mod connector;
+mod ethernet;
 mod ipv4;
 #[cfg(test)]
 pub(crate) mod lab;

@@ -1,7 +1,7 @@
 //! Walks the tree: every row of the tables says which function reads its keyword into the drafts here.
 
 pub(crate) mod daemon;
-pub(crate) mod finish;
+mod finish;
 pub(crate) mod garp;
 pub(crate) mod global;
 pub(crate) mod group;
@@ -17,6 +17,7 @@ mod together;
 pub(crate) mod tracked;
 pub(crate) mod vmac;
 pub(crate) mod watched;
+pub(crate) mod whole;
 
 use super::model::Global;
 use super::paths::Tables;

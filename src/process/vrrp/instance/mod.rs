@@ -280,6 +280,9 @@ impl Living {
             if priority != base {
                 tracing::info!(instance = %self.name, "({}) effective priority: {sum}", self.name);
                 tracing::info!(instance = %self.name, "({}) Changing effective priority from {base} to {priority}", self.name);
+                if pending.resume.is_none() {
+                    self.tell_first_priority(priority);
+                }
             }
             self.start(*pending, faults, priority, source);
             return;
