@@ -157,7 +157,7 @@ fn permitted(kind: Kind, weight: i16, group: Option<&Draft>, priority: Priority)
 /// ignores it, and does not.
 pub(super) fn interfaces(reader: &mut Reader, draft: &Draft, own: Vec<TrackInterface>, group: Option<&Draft>) -> Vec<TrackInterface> {
     if group.is_some_and(|group| !group.tracking_weight) {
-        for tracked in own.iter().filter(|tracked| tracked.weight != 0) {
+        for tracked in own.iter().filter(|tracked| tracked.weight != 0 && !carries_address(draft, &tracked.name)) {
             let message = format!("weight of tracked interface {} in a sync group without sync_group_tracking_weight", tracked.name);
             warn(reader, draft, &format!("{message}: it moves this member alone"));
         }

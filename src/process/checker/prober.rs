@@ -257,6 +257,7 @@ impl State {
             round: Round::default(),
             probe,
             group: None,
+            suspended: false,
             certificate_ends: None,
             warned: false,
             not_made: None,
@@ -281,7 +282,13 @@ impl State {
             self.deadlines.pop();
             // An entry that does not fit its schedule is an old one.
             let Some(job) = self.jobs.get_mut(&number).filter(|job| job.schedule.deadline() == Some(due)) else { continue };
-            if !self.here.has_one(now, &job.watch.only_with) {
+            let suspended = !self.here.has_one(now, &job.watch.only_with);
+            if job.suspended != suspended {
+                job.suspended = suspended;
+                let verb = if suspended { "Suspending" } else { "Activating" };
+                tracing::debug!("{verb} healthchecker for service {} for VS {}", job.watch.server, job.watch.id.service);
+            }
+            if suspended {
                 // It is looked again soon, so that a new master checks at once.
                 job.schedule.goes_on(now, job.watch.checker.timing.delay_loop.min(LOOK_AGAIN));
                 self.deadlines.extend(job.schedule.deadline().map(|due| Reverse((due, number))));

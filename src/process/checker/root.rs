@@ -267,9 +267,7 @@ impl State {
             }
         }
         if name == KEEPER {
-            if let Some(timeouts) = self.balancer.timeouts {
-                tell(KEEPER, keeper::Msg::Timeouts(timeouts));
-            }
+            tell(KEEPER, keeper::Msg::Timeouts(self.balancer.timeouts));
             tell(KEEPER, keeper::Msg::Replace(self.table()));
             self.mark();
             self.synchronise();
@@ -294,8 +292,8 @@ impl State {
             self.trust = trust(&self.balancer);
             tell(PROBER, prober::Msg::Trust(self.trust.clone(), self.balancer.tls.warn_days));
         }
-        if let Some(timeouts) = self.balancer.timeouts.filter(|timeouts| old.timeouts != Some(*timeouts)) {
-            tell(KEEPER, keeper::Msg::Timeouts(timeouts));
+        if old.timeouts != self.balancer.timeouts {
+            tell(KEEPER, keeper::Msg::Timeouts(self.balancer.timeouts));
         }
         tell(KEEPER, keeper::Msg::Reload { changed, gone });
         self.mark();

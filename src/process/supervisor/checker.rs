@@ -94,6 +94,11 @@ impl State {
     /// What the checker child is told: with the certificates that it may not read itself.
     fn balancer(&self) -> Balancer {
         let mut balancer = self.config.lvs.clone();
+        if !self.options.wants_checker() {
+            balancer = Balancer { sync: balancer.sync.take(), ..Balancer::default() };
+        } else if !self.options.wants_vrrp() {
+            balancer.sync = None;
+        }
         if let Some(marking) = &balancer.marking {
             marks::assign(&mut balancer.servers, &self.checker.told.servers, marking);
         }

@@ -440,7 +440,11 @@ fn tracked(config: &Config) -> Tracked {
 
 /// Whether the checker child has something to do.
 pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
-    options.wants_checker() && (options.all || !config.lvs.is_idle())
+    if !options.wants_checker() {
+        // `-P`: connection synchronisation is VRRP's matter, whoever fills the table.
+        return config.lvs.sync.is_some();
+    }
+    options.all || !config.lvs.is_idle()
 }
 
 /// Whether the VRRP child has something to do.
