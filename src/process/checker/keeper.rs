@@ -297,18 +297,20 @@ impl State {
         for (mode, settings) in std::mem::take(&mut self.running) {
             if wanted.contains(&mode) && daemon.as_ref() == Some(&settings) {
                 self.running.push((mode, settings));
-            } else {
-                self.attempt(|socket| socket.stop_daemon(mode));
+            } else if self.attempt(|socket| socket.stop_daemon(mode)).is_none() {
+                // It runs on, until the kernel can be told.
+                self.running.push((mode, settings));
             }
         }
         let Some(daemon) = daemon else { return };
         for mode in wanted {
-            if self.running.iter().all(|(running, _)| *running != mode) {
-                // One left over by a predecessor has other settings perhaps.
-                self.attempt(|socket| socket.stop_daemon(mode));
-                if self.attempt(|socket| socket.start_daemon(mode, &daemon)).is_some() {
-                    self.running.push((mode, daemon.clone()));
-                }
+            // One left over by a predecessor has other settings perhaps.
+            if self.running.contains(&(mode, daemon.clone())) || self.attempt(|socket| socket.stop_daemon(mode)).is_none() {
+                continue;
+            }
+            self.running.retain(|(running, _)| *running != mode);
+            if self.attempt(|socket| socket.start_daemon(mode, &daemon)).is_some() {
+                self.running.push((mode, daemon.clone()));
             }
         }
     }
@@ -367,5 +369,15 @@ mod tests {
             state.try_again().await;
         }
         assert!(state.refused.holds(&change), "it is known still, and told no second time");
+    }
+
+    #[test]
+    fn half_of_a_sync_daemon_that_cannot_be_stopped_now_is_stopped_later() {
+        let mut state = State::new(Arguments { way: None, flush: false });
+        let daemon = SyncDaemon::new("eth0".to_owned());
+        state.running = vec![(Mode::Master, daemon.clone())];
+        state.sync = (Some(daemon.clone()), vec![Mode::Backup]);
+        state.synchronise();
+        assert_eq!(state.running, [(Mode::Master, daemon)], "nobody could tell the kernel");
     }
 }
