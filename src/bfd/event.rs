@@ -121,8 +121,6 @@ pub enum Event {
     DeadlineReached,
     /// A reload changed its settings; it is still the same session.
     Replaced(Arc<Settings>),
-    /// It is taken out of service: the process ends, or the configuration has it no more.
-    Stopped,
 }
 
 /// What a session orders.
@@ -130,8 +128,11 @@ pub enum Event {
 pub enum Action {
     /// Send this to the neighbour.
     Send(Packet),
-    /// The state is another one: tell who listens.
-    StateChanged(State),
+    /// It came up, or went down: tell who listens. A neighbour that was taken out of service is no failure (RFC 5882 §4.2).
+    Tell {
+        /// Whether it is up.
+        up: bool,
+    },
     /// For the log.
     Say(Note),
 }
@@ -244,6 +245,8 @@ impl Parameters {
 pub struct Snapshot {
     /// Its state.
     pub state: State,
+    /// Whether it is up for those who listen.
+    pub up: bool,
     /// Why it went down last.
     pub diagnostic: Diagnostic,
     /// bfd.LocalDiscr.

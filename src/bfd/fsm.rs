@@ -30,6 +30,8 @@ mod tests;
 pub struct Session {
     settings: Arc<Settings>,
     state: State,
+    /// What those who listen were told.
+    up: bool,
     diagnostic: Diagnostic,
     discriminator: u32,
     intervals: Intervals,
@@ -52,6 +54,7 @@ impl Session {
         let mut session = Self {
             settings,
             state: State::Down,
+            up: false,
             diagnostic: Diagnostic::None,
             discriminator,
             intervals,
@@ -70,7 +73,7 @@ impl Session {
     /// One that a predecessor had, as it left it: the neighbour need not notice. Its detection time begins anew.
     pub fn resumed(settings: Arc<Settings>, snapshot: &Snapshot, seed: u64, now: Instant) -> Self {
         let mut session = Self::new(settings, snapshot.discriminator, seed, now);
-        (session.state, session.diagnostic) = (snapshot.state, snapshot.diagnostic);
+        (session.state, session.up, session.diagnostic) = (snapshot.state, snapshot.up, snapshot.diagnostic);
         (session.intervals, session.remote) = (snapshot.intervals, snapshot.remote);
         session.heard = (snapshot.remote.discriminator != 0).then_some(now);
         session.next = session.may_send().then_some(now);
@@ -80,8 +83,16 @@ impl Session {
 
     /// For a successor; `port` is where its packets leave from.
     pub const fn snapshot(&self, port: u16) -> Snapshot {
-        let Self { state, diagnostic, discriminator, intervals, remote, .. } = self;
-        Snapshot { state: *state, diagnostic: *diagnostic, discriminator: *discriminator, intervals: *intervals, remote: *remote, port }
+        let Self { state, up, diagnostic, discriminator, intervals, remote, .. } = self;
+        Snapshot {
+            state: *state,
+            up: *up,
+            diagnostic: *diagnostic,
+            discriminator: *discriminator,
+            intervals: *intervals,
+            remote: *remote,
+            port,
+        }
     }
 
     /// What it was told.
@@ -134,12 +145,11 @@ impl Session {
     pub fn handle(&mut self, now: Instant, event: &Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match (self.state, event) {
-            // §6.8.16: nothing leads out of AdminDown but a new session.
-            (State::AdminDown, Event::Received(_) | Event::DeadlineReached | Event::Replaced(_) | Event::Stopped) => {}
+            // §6.8.16: nobody takes a session out of service here; one that has no more configuration falls silent.
+            (State::AdminDown, Event::Received(_) | Event::DeadlineReached | Event::Replaced(_)) => {}
             (State::Down | State::Init | State::Up, Event::Received(packet)) => self.received(now, packet, &mut actions),
             (State::Down | State::Init | State::Up, Event::DeadlineReached) => self.deadline_reached(now, &mut actions),
             (State::Down | State::Init | State::Up, Event::Replaced(settings)) => self.replaced(now, settings, &mut actions),
-            (State::Down | State::Init | State::Up, Event::Stopped) => self.stopped(&mut actions),
         }
         actions
     }
@@ -236,16 +246,6 @@ impl Session {
         self.schedule(now);
     }
 
-    /// §6.8.16.
-    fn stopped(&mut self, actions: &mut Vec<Action>) {
-        let was_known = self.remote.discriminator != 0;
-        (self.state, self.diagnostic) = (State::AdminDown, Diagnostic::AdminDown);
-        if was_known {
-            actions.push(Action::Send(self.packet(false)));
-        }
-        (self.heard, self.next) = (None, None);
-    }
-
     fn enter(&mut self, state: State, diagnostic: Diagnostic, actions: &mut Vec<Action>) {
         let was_up = self.state == State::Up;
         (self.state, self.diagnostic) = (state, diagnostic);
@@ -257,7 +257,11 @@ impl Session {
         } else if was_up {
             self.intervals = Intervals::idle(&self.settings);
         }
-        actions.push(Action::StateChanged(state));
+        // RFC 5882 §4.2: a neighbour that was taken out of service has not failed.
+        let up = state == State::Up || (self.up && self.remote.state == State::AdminDown);
+        if std::mem::replace(&mut self.up, up) != up {
+            actions.push(Action::Tell { up });
+        }
     }
 
     /// Whether it sends of its own accord (§6.8.7).

@@ -18,7 +18,7 @@ struct Wire {
     now: Instant,
     sent: [u32; 2],
     polls: u32,
-    changes: Vec<(usize, State, Instant)>,
+    changes: Vec<(usize, bool, Instant)>,
     notes: Vec<(usize, Note)>,
 }
 
@@ -45,7 +45,7 @@ impl Wire {
                             queue.push_back((1 - end, Event::Received(packet)));
                         }
                     }
-                    Action::StateChanged(state) => self.changes.push((end, state, self.now)),
+                    Action::Tell { up } => self.changes.push((end, up, self.now)),
                     Action::Say(note) => self.notes.push((end, note)),
                 }
             }
@@ -91,7 +91,7 @@ fn a_cut_line_is_noticed_within_the_detection_time_and_both_ends_come_back() {
     (wire.cut, wire.changes) = ([true; 2], Vec::new());
     wire.until(at(2151));
     assert_eq!(wire.states(), [State::Down; 2]);
-    assert!(wire.changes.iter().all(|(_, state, when)| *state == State::Down && when.since(at(2000)) > 99 * MS), "{:?}", wire.changes);
+    assert!(wire.changes.iter().all(|(_, up, when)| !up && when.since(at(2000)) > 99 * MS), "{:?}", wire.changes);
     assert!(wire.notes.iter().any(|(_, note)| matches!(note, Note::Expired { .. })));
     assert_eq!(wire.ends[0].diagnostic, Diagnostic::Expired);
     wire.sent = [0; 2];
@@ -147,16 +147,24 @@ fn a_reload_negotiates_while_the_session_stays_up() {
 }
 
 #[test]
-fn an_end_that_stops_says_so_and_is_silent() {
+fn a_neighbour_that_was_taken_out_of_service_has_not_failed() {
     let mut wire = Wire::plain();
     wire.until(at(2000));
-    wire.happens(0, Event::Stopped);
-    assert_eq!(wire.states(), [State::AdminDown, State::Down]);
-    assert_eq!(wire.ends[1].diagnostic, Diagnostic::Signaled);
-    wire.sent = [0; 2];
+    wire.changes.clear();
+    let admin_down = Packet { state: State::AdminDown, diagnostic: Diagnostic::AdminDown, ..wire.ends[0].packet(false) };
+    wire.ends[0] = Session::new(Arc::new(Settings { passive: true, ..settings() }), 1, 7, at(2000));
+    wire.cut = [true; 2];
+    wire.happens(1, Event::Received(admin_down));
+    assert_eq!((wire.ends[1].state(), wire.ends[1].diagnostic), (State::Down, Diagnostic::Signaled));
     wire.until(at(5000));
-    assert_eq!((wire.sent[0], wire.ends[0].deadline()), (0, None));
-    assert_eq!(wire.states(), [State::AdminDown, State::Down]);
+    assert_eq!((wire.changes.len(), wire.ends[1].snapshot(0).up), (0, true), "nobody is told");
+    wire.cut = [false; 2];
+    wire.until(at(8000));
+    assert_eq!(wire.states(), [State::Up; 2]);
+    assert!(matches!(wire.changes.as_slice(), [(0, true, _)]), "only the new end comes up: {:?}", wire.changes);
+    wire.cut = [true; 2];
+    wire.until(at(9000));
+    assert!(wire.changes.iter().any(|(end, up, _)| (*end, *up) == (1, false)), "{:?}", wire.changes);
 }
 
 #[test]
@@ -182,7 +190,7 @@ fn a_restarted_neighbour_is_taken_up_anew() {
     wire.until(at(4500));
     assert_eq!(wire.states(), [State::Up; 2]);
     assert_eq!(wire.ends[0].remote.discriminator, 77);
-    assert!(wire.changes.iter().any(|(end, state, when)| (*end, *state) == (0, State::Down) && *when > at(1999)));
+    assert!(wire.changes.iter().any(|(end, up, when)| (*end, *up) == (0, false) && *when > at(1999)));
 }
 
 #[test]

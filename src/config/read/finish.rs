@@ -23,6 +23,7 @@ pub(crate) fn config(reader: &mut Reader) -> Config {
     notify::settle(reader);
     mail::settle(reader);
     together::complete(reader);
+    let bfd = super::bfd::settle(reader);
     let drafts = std::mem::take(&mut reader.groups);
     let instances = instances(reader, &drafts);
     links::limit_delays(reader, &instances);
@@ -36,7 +37,7 @@ pub(crate) fn config(reader: &mut Reader) -> Config {
         address.device.get_or_insert_with(|| global.default_interface.clone());
     }
     let instances = tracked::follow(reader, &mut global.vrrp, instances);
-    Config { global, instances, groups, watched, lvs }
+    Config { global, instances, groups, watched, lvs, bfd }
 }
 
 /// What an instance is that says nothing.
@@ -150,6 +151,7 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         track_scripts: together::tracks(reader, Kind::Script, &draft, group, priority),
         track_files: together::tracks(reader, Kind::File, &draft, group, priority),
         track_processes: together::tracks(reader, Kind::Process, &draft, group, priority),
+        track_bfds: together::tracks(reader, Kind::Bfd, &draft, group, priority),
         sync_group: group.map(|group| group.name.clone()),
         notify: draft.told.finish(group.map(|group| &group.told), reader.defaults.told),
         dont_track_primary: draft.dont_track_primary,

@@ -6,7 +6,7 @@ use super::prober::{self, Prober, Watch};
 use crate::actor::{Backoff, Restarts, tell};
 use crate::check::{self, Failure, Kind, file, words};
 use crate::ipc::Outbox;
-use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
+use crate::ipc::messages::{CheckerId, FromChecker, SessionReads, ToChecker};
 use crate::ipvs::Way;
 use crate::ipvs::wire::Mode;
 use crate::lvs::changes::{Changes, Origin};
@@ -19,7 +19,7 @@ use crate::lvs::table::{ServiceKey, Table, addresses, dead, desired, keys};
 use crate::probe::Trust;
 use crate::process::carried::Carried;
 use crate::process::rooted::Heard;
-use crate::sys::tuning;
+use crate::sys::{clock, tuning};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -89,6 +89,8 @@ pub(super) struct State {
     places: HashMap<ServiceName, usize>,
     /// What checkers said, for restarts; the rest is as configured.
     said: HashMap<Arc<CheckerId>, bool>,
+    /// Whether BFD sessions are up.
+    sessions: HashMap<String, bool>,
     trust: Option<Arc<Trust>>,
     masters: HashSet<String>,
     keep_table: bool,
@@ -109,6 +111,7 @@ impl Actor for Root {
             health: Vec::new(),
             places: HashMap::new(),
             said: HashMap::new(),
+            sessions: HashMap::new(),
             trust: None,
             masters: HashSet::new(),
             keep_table: false,
@@ -169,6 +172,7 @@ impl State {
                 }
             }
             ToChecker::FileReads { name, value } => self.file_reads(&name, value),
+            ToChecker::Session(reads) => self.session(reads),
             ToChecker::ScriptEnded { checker, outcome } => {
                 tell(PROBER, prober::Msg::ScriptEnded { checker, outcome });
             }
@@ -269,7 +273,7 @@ impl State {
             for real in &server.real_servers {
                 let name: Arc<str> = server.name_of(real).into();
                 for (place, checker) in (0u32..).zip(&real.checkers) {
-                    // Files are looked at by the supervisor.
+                    // Files are looked at by the supervisor, sessions by the BFD child.
                     if matches!(checker.kind, Kind::File(_) | Kind::Bfd(_)) {
                         continue;
                     }
@@ -309,6 +313,43 @@ impl State {
             put(health);
         }
         self.say(&notices);
+    }
+
+    /// A BFD session came up, or went down: the servers that it stands for follow.
+    fn session(&mut self, SessionReads { name, up, at }: SessionReads) {
+        let usec = clock::now().since(at).as_micros();
+        tracing::debug!("Received BFD event: instance {name} is in state {} (delivered in {usec} usec)", if up { "Up" } else { "Down" });
+        self.follow(&name, up);
+        self.sessions.insert(name, up);
+    }
+
+    fn follow(&mut self, name: &str, up: bool) {
+        let mut follow = Vec::new();
+        for server in &self.balancer.servers {
+            for real in &server.real_servers {
+                for (place, checker) in (0u32..).zip(&real.checkers) {
+                    if matches!(&checker.kind, Kind::Bfd(session) if session == name) {
+                        follow.push(Arc::new(CheckerId { service: server.name(), server: real.key(), place }));
+                    }
+                }
+            }
+        }
+        for id in follow {
+            self.say_session(name, &id, up);
+            self.checked(id, up, None);
+        }
+    }
+
+    /// As the original, when it is news.
+    fn say_session(&self, name: &str, id: &CheckerId, up: bool) {
+        let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get(*at)) else { return };
+        let Some((real, place)) = find(health.settings(), id) else { return };
+        if health.is_failing(real, place) == up
+            && let Some(server) = health.settings().real_servers.get(real)
+        {
+            let state = if up { "UP" } else { "DOWN" };
+            tracing::info!("BFD check of [{name}] RS({}) is {state}", health.settings().name_of(server));
+        }
     }
 
     /// A `track_file` changed: its number changes weights, and the least number of all takes servers out.
@@ -375,6 +416,9 @@ impl State {
         }
         if !same_checks(&old, &self.balancer) {
             tell(PROBER, prober::Msg::Replace(self.watches()));
+            for (name, up) in self.sessions.clone() {
+                self.follow(&name, up);
+            }
         }
         Ok(())
     }

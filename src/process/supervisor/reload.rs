@@ -190,6 +190,7 @@ impl State {
     /// The VRRP child's part is done; the checker child's is left.
     fn reload_done(&mut self, myself: &ActorRef<Msg>) {
         let told = self.reload_checker(myself);
+        self.reload_bfd(myself);
         self.watch_for_planned_reloads(myself);
         if self.child.is_none() && self.wants_child() {
             let _ = myself.cast(Msg::Start);

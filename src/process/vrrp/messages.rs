@@ -109,7 +109,7 @@ pub(super) enum InstanceMsg {
     AddressLost { device: Arc<str>, prefix: IpPrefix },
     /// The sync group moves.
     Group(GroupOrder),
-    /// Some tracked script, file or process reads differently now.
+    /// Some tracked script, file, process or BFD session reads differently now.
     ReadingsChanged,
     /// A receiver could not be opened, or works now.
     SocketFault(Option<String>),
@@ -373,6 +373,8 @@ pub(super) enum WatcherMsg {
     FileReads { name: String, value: i64 },
     /// How many processes match.
     ProcessCount { name: String, count: u32 },
+    /// Whether a BFD session is up.
+    Session { name: String, up: bool },
     #[cfg(test)]
     Panic,
 }

@@ -61,7 +61,14 @@ impl Child {
         let config = VrrpConfig { instances: instances.into_iter().map(Arc::new).collect(), ..VrrpConfig::default() };
         let replaces = !resume.is_empty();
         let child = Self { root, ended, inbox, _supervisor: supervisor, _child: child };
-        child.tell(ToVrrp::Configure { config: Box::new(config), resume, known: Vec::new(), replaces, keep_addresses: false });
+        child.tell(ToVrrp::Configure {
+            config: Box::new(config),
+            resume,
+            known: Vec::new(),
+            sessions: Vec::new(),
+            replaces,
+            keep_addresses: false,
+        });
         child
     }
 
