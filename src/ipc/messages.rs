@@ -6,6 +6,7 @@ use crate::config::model::{MailTls, VrrpChanges, VrrpConfig};
 use crate::lvs::changes::Changes;
 use crate::lvs::name::ServiceName;
 use crate::lvs::settings::Balancer;
+use crate::lvs::word::{Wish, Word};
 use crate::types::{Instant, ScriptOutcome, Secret};
 use crate::vrrp::event::Snapshot as VrrpSnapshot;
 use crate::vrrp::notify::Notice;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Raised with every change to these enums: both ends come from one executable, so a mismatch is a bug that says so.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 
 /// Supervisor to VRRP child.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -34,7 +35,11 @@ pub enum ToVrrp {
         replaces: bool,
         /// `-X`/`-V`: leave addresses in place at exit.
         keep_addresses: bool,
+        /// No instance takes part before `Begin`: who becomes master must have servers for the clients that come.
+        waits: bool,
     },
+    /// The balancer's table stands, or has been waited for long enough: instances take part.
+    Begin,
     /// Reload, phase one: look at the changes, answer `Prepared` or `Refused`, change nothing.
     Prepare {
         /// Number of this reload.
@@ -233,8 +238,10 @@ pub enum ToChecker {
     Configure {
         /// Virtual servers and what else concerns the balancer.
         balancer: Box<Balancer>,
-        /// Whether a checker was up.
-        resume: Vec<(CheckerId, bool)>,
+        /// What the checkers said last.
+        resume: Vec<(CheckerId, Word)>,
+        /// Which virtual servers had their quorum, and which had not.
+        quorums: Vec<(ServiceName, bool)>,
         /// The last process died: its table is still there.
         replaces: bool,
         /// `-I`: leave the table in place at exit.
@@ -283,8 +290,10 @@ pub enum FromChecker {
         /// `PROTOCOL` of the sender.
         protocol: u32,
     },
-    /// Configured: checks run, the table is what it should be (or cannot be, and the log says why).
+    /// Configured: checks run.
     Running,
+    /// The table in the kernel is what it should be, for the first time (or cannot be, and the log says why).
+    TableStands,
     /// I am alive.
     Pong(u64),
     /// A reload is done.
@@ -299,6 +308,13 @@ pub enum FromChecker {
         checker: CheckerId,
         /// Up?
         up: bool,
+    },
+    /// A checker wants another weight for its server, or the configured one again; for a successor.
+    Weighed {
+        /// Which.
+        checker: CheckerId,
+        /// What it wants.
+        wish: Option<Wish>,
     },
     /// Text asked for by `Dump`.
     Dumped(String),

@@ -210,6 +210,16 @@ impl Socket {
         self.order("flush the table", wire::flush())
     }
 
+    /// The connection timeouts as they are.
+    pub fn timeouts(&mut self) -> Result<Timeouts, IpvsError> {
+        let mut timeouts = None;
+        self.ask(0, wire::get_config(), |attributes| {
+            timeouts = Some(wire::read_timeouts(attributes)?);
+            Ok(())
+        })?;
+        timeouts.ok_or(IpvsError::Silent)
+    }
+
     /// Sets the connection timeouts.
     pub fn set_timeouts(&mut self, timeouts: Timeouts) -> Result<(), IpvsError> {
         self.order("set the connection timeouts", wire::set_timeouts(timeouts))

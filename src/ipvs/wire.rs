@@ -3,9 +3,12 @@
 mod read;
 mod write;
 
-pub use read::{Connections, Info, Message, Messages, family_id, read_connections, read_destination, read_info, read_service};
+pub use read::{
+    Connections, Info, Message, Messages, family_id, read_connections, read_destination, read_info, read_service, read_timeouts,
+};
 pub use write::{
-    Mode, change, dump_destinations, dump_services, flush, get_info, get_service, resolve_family, set_timeouts, start_daemon, stop_daemon,
+    Mode, change, dump_destinations, dump_services, flush, get_config, get_info, get_service, resolve_family, set_timeouts, start_daemon,
+    stop_daemon,
 };
 
 use thiserror::Error;
@@ -37,6 +40,7 @@ mod command {
     pub(super) const NEW_DAEMON: u8 = 9;
     pub(super) const DEL_DAEMON: u8 = 10;
     pub(super) const SET_CONFIG: u8 = 12;
+    pub(super) const GET_CONFIG: u8 = 13;
     pub(super) const GET_INFO: u8 = 15;
     pub(super) const FLUSH: u8 = 17;
 }

@@ -2,6 +2,7 @@
 
 use super::notice::Notice;
 use super::settings::{RealServer, SorryServer, VirtualServer};
+use super::word::Word;
 use crate::check::Kind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,8 +46,11 @@ impl Server {
     }
 
     fn weight(&self, settings: &RealServer) -> i64 {
-        let sum: i64 = self.0.iter().flat_map(|said| &said.deltas).map(|(_, delta)| *delta).sum();
-        (i64::from(settings.weight) + sum).clamp(0, WEIGHT_MAX)
+        // A file may hold any number.
+        let deltas = self.0.iter().flat_map(|said| &said.deltas);
+        let sum: i128 = deltas.map(|(_, delta)| i128::from(*delta)).sum();
+        let weight = (i128::from(settings.weight) + sum).clamp(0, i128::from(WEIGHT_MAX));
+        i64::try_from(weight).unwrap_or(WEIGHT_MAX)
     }
 
     fn set(&mut self, checker: usize, fails: bool) {
@@ -141,6 +145,21 @@ impl Health {
             .sum()
     }
 
+    /// What a predecessor heard of a checker. Call before the start.
+    pub fn resume(&mut self, server: usize, checker: usize, word: Word) {
+        let configured = self.settings.real_servers.get(server).map_or(0, |server| server.weight);
+        let Some(state) = self.servers.get_mut(server) else { return };
+        word.up.into_iter().for_each(|up| state.set(checker, !up));
+        word.wish.into_iter().for_each(|wish| state.add(checker, wish.on_top_of(configured)));
+    }
+
+    /// Whether a predecessor had the quorum: between the two bounds of `hysteresis` nothing else tells. What is as it was is no
+    /// news. Call before the start.
+    pub const fn resume_quorum(&mut self, held: bool) {
+        self.quorum = held;
+        self.started = true;
+    }
+
     /// Works out the first quorum. Call once, before results.
     pub fn start(&mut self) -> Vec<Notice> {
         let mut notices = Vec::new();
@@ -154,7 +173,7 @@ impl Health {
     pub fn start_told(&self, started: &[Notice], servers: bool) -> Vec<Notice> {
         let up = (0..self.servers.len()).filter(|server| servers && self.is_up(*server));
         let mut notices: Vec<Notice> = up.filter_map(|server| self.server_notice(server, true)).collect();
-        let silent = |notice: &Notice| matches!(notice, Notice::Quorum { up: false, .. }) && self.settings.sorry.is_none();
+        let silent = |notice: &Notice| matches!(notice, Notice::Quorum { up: false, start: true, .. }) && self.settings.sorry.is_none();
         notices.extend(started.iter().filter(|notice| !silent(notice)).cloned());
         notices
     }

@@ -112,6 +112,11 @@ pub enum GroupEntry {
 }
 
 impl GroupEntry {
+    /// Whether it is a firewall mark.
+    pub const fn is_mark(&self) -> bool {
+        matches!(self, Self::Mark(..))
+    }
+
     /// Its address family; that of a mark when it is written.
     pub const fn family(&self) -> Option<Family> {
         match self {
@@ -298,6 +303,13 @@ pub struct SyncDaemon {
     pub group: Option<IpAddr>,
 }
 
+impl SyncDaemon {
+    /// With the kernel's defaults.
+    pub const fn new(interface: String) -> Self {
+        Self { interface, id: 0, max_length: None, port: None, ttl: None, group: None }
+    }
+}
+
 /// `nftables_ipvs`, `nftables_ipvs_priority`, `nftables_counters`, `nftables_ipvs_start_fwmark`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Marking {
@@ -322,6 +334,16 @@ pub struct Timeouts {
     pub tcp_fin: u32,
     /// `udp`.
     pub udp: u32,
+}
+
+impl Timeouts {
+    /// These, and what they leave from `others`.
+    pub const fn or(self, others: Self) -> Self {
+        const fn first(one: u32, other: u32) -> u32 {
+            if one == 0 { other } else { one }
+        }
+        Self { tcp: first(self.tcp, others.tcp), tcp_fin: first(self.tcp_fin, others.tcp_fin), udp: first(self.udp, others.udp) }
+    }
 }
 
 /// `lvs_flush_on_stop`: how the table is left at the end.

@@ -7,6 +7,7 @@ pub mod announce;
 pub mod arp;
 pub mod connector;
 pub mod control;
+mod ethernet;
 mod ipv4;
 #[cfg(test)]
 pub(crate) mod lab;

@@ -106,7 +106,7 @@ fn a_file_and_a_script_move_weights() {
             "global_defs {{\n    script_user root\n    enable_script_security\n}}\ntrack_file load {{\n    file /etc/keepalived/load\n}}\n{}",
             virtual_server("172.25.254.100 80", OFTEN, &(real_server("172.25.254.110 80", file) + &real_server("172.25.254.120 80", misc)))
         );
-        let _daemon = start(ka1, &config);
+        let daemon = start(ka1, &config);
         // A status of 2 to 255 is a weight plus two.
         expect(&weights(16, 10));
         ka1.write("/etc/keepalived/load", "-4").unwrap();
@@ -115,6 +115,15 @@ fn a_file_and_a_script_move_weights() {
         ka1.write("/etc/keepalived/status", "1").unwrap();
         expect(&weights(2, 5)[..2]);
         ka1.write("/etc/keepalived/status", "42").unwrap();
+        expect(&weights(2, 40));
+        if !promised_by_ours() {
+            return;
+        }
+        // The scripts of the child's successor tell it nothing: it knows.
+        ka1.write_script("/etc/keepalived/check.sh", "#!/bin/sh\nsleep 1000\n").unwrap();
+        ka1.sh("ipvsadm -C").unwrap();
+        lab::send(ka1.process_of_file("/run/checkers.pid").unwrap().pid, Signal::SIGKILL).unwrap();
+        wait_log(house.lab, &daemon, "Respawning", PATIENCE);
         expect(&weights(2, 40));
     });
 }

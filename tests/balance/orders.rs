@@ -148,7 +148,7 @@ async fn child_whose_keeper_dies(orders: &Orders) {
     let child = tokio::spawn(keepalived_rs::process::checker::run(outbox, inbox, None));
     let (to, mut from): (Outbox<ToChecker>, Inbox<FromChecker>) = channel(ours).unwrap();
     let balancer = Box::new(load_text(&thousand(1)).config.lvs);
-    to.post(&ToChecker::Configure { balancer, resume: vec![], replaces: false, keep_table: false });
+    to.post(&ToChecker::Configure { balancer, resume: vec![], quorums: vec![], replaces: false, keep_table: false });
     tokio::spawn(async move { while let Ok(Some(_)) = from.next().await {} });
     assert_eq!(settled(orders, 1040).await.len(), 1040);
     let mut kernel = Socket::open().unwrap();

@@ -322,7 +322,7 @@ pub(super) const GLOBAL: &[Row] = &[
         .range("id 0..255, maxlen 1..65507, port 1..65535, ttl 1..255")
         .default("none; id the vrid of VI, port 8848, group 224.0.0.81")
         .lenient()
-        .act(lvs::sync_daemon),
+        .act(lvs::sync::sync_daemon),
     // SNMP and D-Bus
     K::value("snmp_socket", "ADDRESS", "agentx socket").once().default("unix:/var/agentx/master").lenient(),
     K::flag("enable_traps", "SNMP traps"),

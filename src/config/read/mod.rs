@@ -2,7 +2,7 @@
 
 pub(crate) mod bfd;
 pub(crate) mod daemon;
-pub(crate) mod finish;
+mod finish;
 pub(crate) mod garp;
 pub(crate) mod global;
 pub(crate) mod group;
@@ -17,6 +17,7 @@ mod strict;
 mod together;
 pub(crate) mod tracked;
 pub(crate) mod watched;
+pub(crate) mod whole;
 
 use super::model::Global;
 use super::paths::Tables;

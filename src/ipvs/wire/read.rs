@@ -1,7 +1,7 @@
 //! Answers: netlink messages, services and destinations of a dump.
 
 use super::{AF_INET, AF_INET6, NESTED, WireError, dest, svc, top};
-use crate::lvs::settings::{Checksum, Forwarding, Protocol, Tunnel, flag};
+use crate::lvs::settings::{Checksum, Forwarding, Protocol, Timeouts, Tunnel, flag};
 use crate::lvs::table::{Destination, DestinationKey, Service, ServiceKey};
 use crate::types::Family;
 use std::net::IpAddr;
@@ -251,4 +251,13 @@ pub fn read_info(attributes: &[u8]) -> Result<Info, WireError> {
 pub fn family_id(attributes: &[u8]) -> Result<u16, WireError> {
     const FAMILY_ID: u16 = 1;
     small(attributes, FAMILY_ID)
+}
+
+/// The answer to [`super::get_config`].
+pub fn read_timeouts(attributes: &[u8]) -> Result<Timeouts, WireError> {
+    Ok(Timeouts {
+        tcp: number(attributes, top::TIMEOUT_TCP)?,
+        tcp_fin: number(attributes, top::TIMEOUT_TCP_FIN)?,
+        udp: number(attributes, top::TIMEOUT_UDP)?,
+    })
 }

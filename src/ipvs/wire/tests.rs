@@ -216,4 +216,9 @@ fn the_balancer_says_what_it_is() {
     assert_eq!(read_info(&answer), Ok(Info { version: (1, 2, 1), buckets: 4096 }));
     assert!(read_info(&answer[..8]).is_err());
     assert_eq!(get_info(), [15, 1, 0, 0]);
+    assert_eq!(get_config(), [13, 1, 0, 0]);
+    let timeouts = Timeouts { tcp: 900, tcp_fin: 120, udp: 300 };
+    // What is set and what is told are the same attributes.
+    assert_eq!(read_timeouts(&set_timeouts(timeouts)[4..]), Ok(timeouts));
+    assert!(read_timeouts(&set_timeouts(timeouts)[4..20]).is_err());
 }

@@ -210,6 +210,11 @@ pub fn get_info() -> Vec<u8> {
     Attributes::command(command::GET_INFO).0
 }
 
+/// The connection timeouts.
+pub fn get_config() -> Vec<u8> {
+    Attributes::command(command::GET_CONFIG).0
+}
+
 /// Empties the whole table.
 pub fn flush() -> Vec<u8> {
     Attributes::command(command::FLUSH).0

@@ -83,8 +83,10 @@ const TYPE_MARK: u32 = 19;
 pub(super) const TYPE_IFINDEX: u32 = 20;
 pub(super) const TYPE_ICMP6_TYPE: u32 = 29;
 
-/// Elements in one message: their list is an attribute, and an attribute ends at 64 KiB.
+/// Elements of a set in one message: their list is an attribute, which ends at 64 KiB, and one takes 32 bytes at most.
 pub(super) const ELEMENTS: usize = 1000;
+/// Elements of a map of marks in one message: one of IPv6 takes 72 bytes.
+const MAP_ELEMENTS: usize = 800;
 
 /// A range of keys, and the mark that it stands for.
 pub(super) struct MapElement {
@@ -159,14 +161,10 @@ impl<'s> Batch<'s> {
 
     /// A map of ranges of concatenated keys to marks, the parts of a key so long in bytes.
     pub(super) fn map_to_marks(&mut self, name: &str, key_type: u32, parts: &[u32]) {
-        self.set_id += 1;
-        let id = self.set_id;
         let counters = self.settings.counters;
-        self.order(NFT_MSG_NEWSET, libc::NLM_F_CREATE, |m| {
-            m.text(NFTA_SET_NAME, name);
-            number(m, NFTA_SET_FLAGS, NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_CONCAT);
-            number(m, NFTA_SET_KEY_TYPE, key_type);
-            number(m, NFTA_SET_KEY_LEN, parts.iter().map(|length| length.next_multiple_of(4)).sum());
+        let flags = NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_CONCAT;
+        let key_length = parts.iter().map(|length| length.next_multiple_of(4)).sum();
+        self.new_set(name, key_type, key_length, flags, |m| {
             number(m, NFTA_SET_DATA_TYPE, TYPE_MARK);
             number(m, NFTA_SET_DATA_LEN, 4);
             m.nest(NFTA_SET_DESC, |m| {
@@ -176,7 +174,6 @@ impl<'s> Batch<'s> {
                     }
                 });
             });
-            number(m, NFTA_SET_ID, id);
             // For nft(8) alone: NFTNL_UDATA_SET_DATABYTEORDER, its length, BYTEORDER_HOST_ENDIAN.
             m.attribute(NFTA_SET_USERDATA, &[[1, 4].as_slice(), &1u32.to_ne_bytes()].concat());
             if counters {
@@ -190,24 +187,22 @@ impl<'s> Batch<'s> {
 
     /// Adds elements to such a map.
     pub(super) fn marks(&mut self, map: &str, elements: &[MapElement]) {
-        for some in elements.chunks(ELEMENTS) {
-            self.order(NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, |m| {
-                m.text(NFTA_SET_ELEM_LIST_SET, map);
-                m.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |m| {
-                    for MapElement { first, last, mark } in some {
-                        m.nest(NFTA_LIST_ELEM, |m| {
-                            m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, first));
-                            m.nest(NFTA_SET_ELEM_KEY_END, |m| m.attribute(NFTA_DATA_VALUE, last));
-                            // A mark is a number of this machine, not of the network.
-                            m.nest(NFTA_SET_ELEM_DATA, |m| m.attribute(NFTA_DATA_VALUE, &mark.to_ne_bytes()));
-                        });
-                    }
-                });
+        for some in elements.chunks(MAP_ELEMENTS) {
+            self.each_element(NFT_MSG_NEWSETELEM, map, some, |m, MapElement { first, last, mark }| {
+                m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, first));
+                m.nest(NFTA_SET_ELEM_KEY_END, |m| m.attribute(NFTA_DATA_VALUE, last));
+                // A mark is a number of this machine, not of the network.
+                m.nest(NFTA_SET_ELEM_DATA, |m| m.attribute(NFTA_DATA_VALUE, &mark.to_ne_bytes()));
             });
         }
     }
 
+    /// A set of single keys, so long in bytes.
     pub(super) fn set(&mut self, name: &str, key_type: u32, key_length: u32, flags: u32) {
+        self.new_set(name, key_type, key_length, flags, |_| {});
+    }
+
+    fn new_set(&mut self, name: &str, key_type: u32, key_length: u32, flags: u32, more: impl FnOnce(&mut Builder)) {
         self.set_id += 1;
         let id = self.set_id;
         self.order(NFT_MSG_NEWSET, libc::NLM_F_CREATE, |m| {
@@ -216,6 +211,7 @@ impl<'s> Batch<'s> {
             number(m, NFTA_SET_KEY_TYPE, key_type);
             number(m, NFTA_SET_KEY_LEN, key_length);
             number(m, NFTA_SET_ID, id);
+            more(m);
         });
     }
 
@@ -251,13 +247,18 @@ impl<'s> Batch<'s> {
         });
     }
 
+    /// Adds keys to a set or takes them out of it, no more than [`ELEMENTS`].
     pub(super) fn element_list(&mut self, kind: u16, set: &str, keys: &[Vec<u8>]) {
+        self.each_element(kind, set, keys, |m, key| m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, key)));
+    }
+
+    fn each_element<E>(&mut self, kind: u16, set: &str, elements: &[E], each: impl Fn(&mut Builder, &E)) {
         let flags = if kind == NFT_MSG_NEWSETELEM { libc::NLM_F_CREATE } else { 0 };
         self.order(kind, flags, |m| {
             m.text(NFTA_SET_ELEM_LIST_SET, set);
             m.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |m| {
-                for key in keys {
-                    m.nest(NFTA_LIST_ELEM, |m| m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, key)));
+                for element in elements {
+                    m.nest(NFTA_LIST_ELEM, |m| each(m, element));
                 }
             });
         });

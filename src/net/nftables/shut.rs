@@ -105,36 +105,36 @@ impl Nft {
             let done = if table.made {
                 let mut batch = self.talk.begin(family, &self.settings);
                 batch.elements(&changed, shut);
-                self.talk.commit(batch.finish(), what)
+                match self.talk.commit(batch.finish(), what) {
+                    // Somebody flushed the ruleset under us (as a restart of nftables.service does): all of it is made anew.
+                    Err(error) if error.is(libc::ENOENT) => self.rebuild(at),
+                    done => done,
+                }
             } else {
                 self.rebuild(at)
             };
-            match done {
-                // Somebody flushed the ruleset under us (as a restart of nftables.service does): all of it is made anew.
-                Err(error) if error.is(libc::ENOENT) => self.rebuild(at)?,
-                Err(error) => {
-                    self.forget(at, &changed, shut);
-                    return Err(error);
-                }
-                Ok(()) => {}
+            if let Err(error) = done {
+                self.forget(at, &changed, shut);
+                return Err(error);
             }
         }
         Ok(())
     }
 
-    /// The kernel did nothing of it, so the next attempt must.
+    /// The kernel did nothing of it, so the next attempt must. Where there is no table everything is open.
     fn forget(&mut self, at: usize, changed: &[Shut], shut: bool) {
         let Some(table) = self.tables.get_mut(at) else { return };
         for address in changed {
             if shut {
                 table.shut.remove(address);
-            } else {
+            } else if table.made {
                 table.shut.insert(*address);
             }
         }
     }
 
-    /// Makes a table with everything in it, in one transaction, in place of whatever has its name.
+    /// Makes a table with everything in it, in one transaction, in place of whatever has its name. Where the kernel would not,
+    /// the next attempt makes all of it.
     fn rebuild(&mut self, at: usize) -> Result<(), NftError> {
         let Some(table) = self.tables.get(at) else { return Ok(()) };
         let mut batch = self.talk.begin(table.family, &self.settings);
@@ -147,9 +147,6 @@ impl Nft {
         let result = self.talk.commit(batch.finish(), "make the table");
         if let Some(table) = self.tables.get_mut(at) {
             table.made = result.is_ok();
-            if result.is_err() {
-                table.shut.clear();
-            }
         }
         result
     }

@@ -5,6 +5,7 @@ mod converge;
 mod leaving;
 mod refused;
 
+use super::root::RootMsg;
 use crate::ipvs::wire::{Info, Mode};
 use crate::ipvs::{IpvsError, Socket, Way};
 use crate::lvs::marks::Marked;
@@ -46,12 +47,14 @@ pub(super) enum Msg {
         /// What should not any more.
         gone: Vec<ServiceKey>,
     },
-    /// Connection timeouts.
-    Timeouts(Timeouts),
+    /// Connection timeouts; nothing is the kernel's own.
+    Timeouts(Option<Timeouts>),
     /// nftables marks this, in the table of that name; nothing without one.
     Mark(Option<Firewall>, BTreeSet<Marked>),
     /// Which halves of connection synchronisation run.
     Sync(Option<SyncDaemon>, Vec<Mode>),
+    /// All that was said before is done: the root is told so.
+    Tell(ActorRef<RootMsg>),
     /// A look at the kernel's table.
     Audit,
     /// Try again to reach IPVS.
@@ -88,8 +91,10 @@ pub(super) struct State {
     flush: bool,
     rounds: Rounds,
     timeouts: Option<Timeouts>,
+    /// The kernel's, from before ours.
+    timeouts_before: Option<Timeouts>,
     sync: (Option<SyncDaemon>, Vec<Mode>),
-    running: Vec<Mode>,
+    running: Vec<(Mode, SyncDaemon)>,
     told: Option<String>,
     marker: Option<Marker>,
     /// Whether the kernel shows what it acknowledges; nobody knows before the first addition. What a kernel shows that does not
@@ -117,6 +122,7 @@ impl Actor for Keeper {
             flush: arguments.flush,
             rounds: Rounds::default(),
             timeouts: None,
+            timeouts_before: None,
             sync: (None, Vec::new()),
             running: Vec::new(),
             told: None,
@@ -147,7 +153,7 @@ impl Actor for Keeper {
                 state.put(changed, gone).await;
             }
             Msg::Timeouts(timeouts) => {
-                state.timeouts = Some(timeouts);
+                state.timeouts = timeouts;
                 state.settings();
             }
             Msg::Mark(firewall, wanted) => state.mark(firewall, &wanted),
@@ -155,6 +161,7 @@ impl Actor for Keeper {
                 state.sync = (daemon, modes);
                 state.synchronise();
             }
+            Msg::Tell(root) => _ = root.cast(RootMsg::TableStands),
             Msg::Audit => state.audit().await,
             Msg::Open => {
                 if state.socket.is_none() {
@@ -265,28 +272,34 @@ impl State {
     }
 
     fn settings(&mut self) {
-        if let Some(timeouts) = self.timeouts {
-            self.attempt(|socket| socket.set_timeouts(timeouts));
+        if self.timeouts.is_some() && self.timeouts_before.is_none() {
+            self.timeouts_before = self.attempt(Socket::timeouts);
+        }
+        let Some(before) = self.timeouts_before else { return };
+        let wanted = self.timeouts.unwrap_or_default().or(before);
+        self.attempt(|socket| socket.set_timeouts(wanted));
+        if self.timeouts.is_none() {
+            self.timeouts_before = None;
         }
     }
 
     /// Starts and stops the halves of connection synchronisation; the one that must not run stops first.
     fn synchronise(&mut self) {
         let (daemon, wanted) = self.sync.clone();
-        for mode in std::mem::take(&mut self.running) {
-            if wanted.contains(&mode) && daemon.is_some() {
-                self.running.push(mode);
+        for (mode, settings) in std::mem::take(&mut self.running) {
+            if wanted.contains(&mode) && daemon.as_ref() == Some(&settings) {
+                self.running.push((mode, settings));
             } else {
                 self.attempt(|socket| socket.stop_daemon(mode));
             }
         }
         let Some(daemon) = daemon else { return };
         for mode in wanted {
-            if !self.running.contains(&mode) {
+            if self.running.iter().all(|(running, _)| *running != mode) {
                 // One left over by a predecessor has other settings perhaps.
                 self.attempt(|socket| socket.stop_daemon(mode));
                 if self.attempt(|socket| socket.start_daemon(mode, &daemon)).is_some() {
-                    self.running.push(mode);
+                    self.running.push((mode, daemon.clone()));
                 }
             }
         }
@@ -317,6 +330,8 @@ impl State {
         self.mark(None, &BTreeSet::new());
         self.sync.1.clear();
         self.synchronise();
+        self.timeouts = None;
+        self.settings();
         self.desired.clear();
         if whole {
             self.attempt(Socket::flush);

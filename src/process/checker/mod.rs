@@ -13,6 +13,7 @@ mod dump;
 mod keeper;
 mod prober;
 mod root;
+mod watches;
 
 #[cfg(test)]
 mod tests;

@@ -16,9 +16,9 @@ use crate::types::{Instant, ScriptOutcome};
 use host::{Here, LOOK_AGAIN, Lateness};
 use job::Job;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use shared::{Expressions, Groups};
+use shared::{Expressions, Groups, Known};
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -46,8 +46,8 @@ pub(super) struct Watch {
 /// To the prober.
 #[derive(Debug)]
 pub(super) enum Msg {
-    /// From now on run these, and no others. What is the same goes on in its rhythm.
-    Replace(Vec<Watch>),
+    /// From now on run these for those, and for no others of those. What is the same goes on in its rhythm.
+    Watch(Concerned, Vec<Watch>),
     /// Certificates are held against this from now on, and told of so many days before their end.
     Trust(Option<Arc<Trust>>, u32),
     /// How do the checkers stand? The root is told.
@@ -58,6 +58,24 @@ pub(super) enum Msg {
     Ended(Vec<(Ticket, Outcome)>),
     /// The script of a check ended.
     ScriptEnded { checker: CheckerId, outcome: ScriptOutcome },
+}
+
+/// Whose checkers are meant.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Concerned {
+    /// Everybody's.
+    All,
+    /// Those of some real servers, by their virtual servers.
+    Some(HashMap<ServiceName, HashSet<(IpAddr, u16)>>),
+}
+
+impl Concerned {
+    fn includes(&self, id: &CheckerId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(services) => services.get(&id.service).is_some_and(|servers| servers.contains(&id.server)),
+        }
+    }
 }
 
 /// How a checker stands, for readers.
@@ -92,6 +110,7 @@ pub(super) struct State {
     crowd: Crowd<Ticket>,
     /// Who waits for a check that is under way, for those that are shared.
     waiting: HashMap<Shared, Vec<u64>>,
+    groups: Groups,
     expressions: Expressions,
     lateness: Lateness,
     /// Jobs whose check is a script, by name.
@@ -130,6 +149,7 @@ impl Actor for Prober {
             warn_days: arguments.warn_days,
             jobs: HashMap::new(),
             waiting: HashMap::new(),
+            groups: Groups::default(),
             expressions: Expressions::default(),
             lateness: Lateness::default(),
             scripts: HashMap::new(),
@@ -144,7 +164,7 @@ impl Actor for Prober {
 
     async fn handle(&self, myself: ActorRef<Msg>, message: Msg, state: &mut State) -> Result<(), ActorProcessingErr> {
         match message {
-            Msg::Replace(watches) => state.replace(watches),
+            Msg::Watch(concerned, watches) => state.watch(&concerned, watches),
             Msg::Trust(trust, warn_days) => {
                 state.trust = trust;
                 state.warn_days = warn_days;
@@ -167,57 +187,82 @@ impl Actor for Prober {
 }
 
 impl State {
-    fn replace(&mut self, watches: Vec<Watch>) {
+    fn watch(&mut self, concerned: &Concerned, watches: Vec<Watch>) {
         let now = clock::now();
-        // The same checker of the same server, wherever it stands in its block now.
-        type Key = (ServiceName, (std::net::IpAddr, u16), Kind, crate::check::Target);
-        let key = |watch: &Watch| -> Key {
-            (watch.id.service.clone(), watch.id.server, watch.checker.kind.clone(), watch.checker.target.clone())
-        };
-        let mut old: HashMap<Key, Vec<(u64, Job)>> = HashMap::new();
-        for (number, job) in std::mem::take(&mut self.jobs) {
-            old.entry(key(&job.watch)).or_default().push((number, job));
+        let mut old: HashMap<Known, Vec<(u64, Job)>> = HashMap::new();
+        for (number, job) in self.take(concerned) {
+            old.entry(Known::of(&job.watch)).or_default().push((number, job));
         }
-        self.scripts.clear();
-        let mut groups = Groups::new(&watches, &mut self.numbers);
         let mut fresh = Vec::new();
         for watch in watches {
-            let group = groups.of(&watch.checker);
-            match old.get_mut(&key(&watch)).and_then(Vec::pop) {
+            match old.get_mut(&Known::of(&watch)).and_then(Vec::pop) {
                 Some((number, mut job)) => {
                     if job.watch.checker.timing != watch.checker.timing {
                         job.schedule.retimed(now, &watch.checker.timing);
                     }
-                    groups.leads(group, &job.schedule);
                     job.watch = watch;
-                    job.group = group;
+                    self.join(number, &mut job);
                     self.keep(number, job);
                 }
-                None => fresh.push((watch, group)),
+                None => fresh.push(watch),
             }
         }
-        for (watch, group) in fresh {
-            let job = self.begin(now, watch, group, &mut groups);
+        for watch in fresh {
             self.numbers += 1;
-            self.keep(self.numbers, job);
+            let number = self.numbers;
+            let mut job = self.begin(now, number, watch);
+            if let Some(due) = self.join(number, &mut job) {
+                job.schedule.together(due);
+            }
+            self.keep(number, job);
         }
         self.expressions.forget_unused();
     }
 
+    /// Takes out the jobs of those.
+    fn take(&mut self, concerned: &Concerned) -> Vec<(u64, Job)> {
+        let taken: Vec<(u64, Job)> = self.jobs.extract_if(|_, job| concerned.includes(&job.watch.id)).collect();
+        for (number, job) in &taken {
+            self.groups.leave(*number, &job.watch.checker);
+            self.scripts.remove(&job.watch.id);
+        }
+        taken
+    }
+
+    /// The job is with those that make the same check; when these make it next.
+    fn join(&mut self, number: u64, job: &mut Job) -> Option<Instant> {
+        let company = match job.watch.checker.kind {
+            Kind::Misc(_) => None,
+            _ => self.groups.join(number, &job.watch.checker, &mut self.numbers),
+        };
+        job.group = company.map(|company| company.group);
+        let other = self.jobs.get_mut(&company?.other)?;
+        other.group = job.group;
+        other.schedule.deadline()
+    }
+
     /// A job that is new.
-    fn begin(&self, now: Instant, watch: Watch, group: Option<u64>, groups: &mut Groups) -> Job {
-        let position = share(self.random.hash_one((self.numbers, group)));
+    fn begin(&self, now: Instant, number: u64, watch: Watch) -> Job {
         let checker = &watch.checker;
+        let position = share(self.random.hash_one(number));
         let mut schedule = Schedule::start(now, &checker.timing, checker.kind.manner(), checker.alpha, position);
         if let Some(up) = watch.resume {
             schedule.resume(up);
         }
-        if let Some(other) = groups.leads(group, &schedule) {
-            schedule.together(other);
-        }
         tracing::debug!("Activating healthchecker for service {} for VS {}", watch.server, watch.id.service);
         let probe = Arc::new(Probe::new(watch.checker.clone(), |regex| self.expressions.compiled(regex)));
-        Job { watch, schedule, round: Round::default(), probe, group, certificate_ends: None, warned: false, not_made: None, last: None }
+        Job {
+            watch,
+            schedule,
+            round: Round::default(),
+            probe,
+            group: None,
+            suspended: false,
+            certificate_ends: None,
+            warned: false,
+            not_made: None,
+            last: None,
+        }
     }
 
     fn keep(&mut self, number: u64, job: Job) {
@@ -237,7 +282,13 @@ impl State {
             self.deadlines.pop();
             // An entry that does not fit its schedule is an old one.
             let Some(job) = self.jobs.get_mut(&number).filter(|job| job.schedule.deadline() == Some(due)) else { continue };
-            if !self.here.has_one(now, &job.watch.only_with) {
+            let suspended = !self.here.has_one(now, &job.watch.only_with);
+            if job.suspended != suspended {
+                job.suspended = suspended;
+                let verb = if suspended { "Suspending" } else { "Activating" };
+                tracing::debug!("{verb} healthchecker for service {} for VS {}", job.watch.server, job.watch.id.service);
+            }
+            if suspended {
                 // It is looked again soon, so that a new master checks at once.
                 job.schedule.goes_on(now, job.watch.checker.timing.delay_loop.min(LOOK_AGAIN));
                 self.deadlines.extend(job.schedule.deadline().map(|due| Reverse((due, number))));

@@ -2,7 +2,8 @@
 
 use super::dump;
 use super::keeper::{self, Keeper};
-use super::prober::{self, Prober, Watch};
+use super::prober::{self, Concerned, Prober};
+use super::watches::{self, Said};
 use crate::actor::{Backoff, Restarts, tell};
 use crate::check::{self, Failure, Kind, file, words};
 use crate::ipc::Outbox;
@@ -15,14 +16,14 @@ use crate::lvs::marks::marked;
 use crate::lvs::name::ServiceName;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{ServiceKey, Table, addresses, dead, desired, keys};
+use crate::lvs::table::{ServiceKey, Table, dead, desired, keys};
+use crate::lvs::word::{Wish, Word};
 use crate::probe::Trust;
 use crate::process::carried::Carried;
 use crate::process::rooted::Heard;
 use crate::sys::{clock, tuning};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,8 @@ pub(super) enum RootMsg {
     Stand(dump::Standings),
     /// The script of a `MISC_CHECK` is due.
     RunScript(Arc<CheckerId>),
+    /// The keeper has brought the first table to the kernel, as far as that is possible.
+    TableStands,
     /// An actor that died is to live again.
     Restart(String),
     /// The others have taken up what they were told: what it was made from can go.
@@ -88,7 +91,7 @@ pub(super) struct State {
     /// Place in `health` by name.
     places: HashMap<ServiceName, usize>,
     /// What checkers said, for restarts; the rest is as configured.
-    said: HashMap<Arc<CheckerId>, bool>,
+    said: Said,
     /// Whether BFD sessions are up.
     sessions: HashMap<String, bool>,
     trust: Option<Arc<Trust>>,
@@ -110,7 +113,7 @@ impl Actor for Root {
             balancer: Balancer::default(),
             health: Vec::new(),
             places: HashMap::new(),
-            said: HashMap::new(),
+            said: Said::new(),
             sessions: HashMap::new(),
             trust: None,
             masters: HashSet::new(),
@@ -129,6 +132,7 @@ impl Actor for Root {
             }
             RootMsg::Weighed { id, weight } => state.weighed(&id, weight),
             RootMsg::RunScript(id) => state.outbox.post(&FromChecker::RunScript(CheckerId::clone(&id))),
+            RootMsg::TableStands => state.outbox.post(&FromChecker::TableStands),
             RootMsg::Restart(name) => state.start(&myself, &name).await,
             RootMsg::GiveBack => tuning::give_back_memory(),
         }
@@ -153,10 +157,11 @@ impl Actor for Root {
 impl State {
     async fn obey(&mut self, myself: &ActorRef<RootMsg>, message: ToChecker) -> Result<(), ActorProcessingErr> {
         match message {
-            ToChecker::Configure { balancer, resume, replaces, keep_table } => {
+            ToChecker::Configure { balancer, resume, quorums, replaces, keep_table } => {
                 self.keep_table = keep_table;
-                self.said = resume.into_iter().map(|(id, up)| (Arc::new(id), up)).collect();
-                self.configure(myself, *balancer, replaces).await;
+                self.build(*balancer);
+                self.resume(resume, quorums);
+                self.configure(myself, replaces).await;
                 give_back_soon(myself);
                 self.outbox.post(&FromChecker::Running);
             }
@@ -194,19 +199,32 @@ impl State {
         self.outbox.post(&FromChecker::Dumped(dump::text(&self.balancer, &self.health, standings)));
     }
 
-    async fn configure(&mut self, myself: &ActorRef<RootMsg>, balancer: Balancer, replaces: bool) {
+    fn build(&mut self, balancer: Balancer) {
         tracing::info!("Initializing ipvs");
         self.balancer = balancer;
         self.trust = trust(&self.balancer);
         self.health = self.balancer.servers.iter().map(|server| Health::new(server.clone())).collect();
         self.index();
-        for (id, up) in &self.said {
+    }
+
+    /// Takes up where a predecessor left off.
+    fn resume(&mut self, words: Vec<(CheckerId, Word)>, quorums: Vec<(ServiceName, bool)>) {
+        for (id, word) in &words {
             if let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at))
                 && let Some((real, place)) = find(health.settings(), id)
             {
-                health.checker_changed(real, place, *up);
+                health.resume(real, place, *word);
             }
         }
+        for (of, held) in quorums {
+            if let Some(health) = self.places.get(&of).and_then(|at| self.health.get_mut(*at)) {
+                health.resume_quorum(held);
+            }
+        }
+        self.said = words.into_iter().filter_map(|(id, word)| Some((Arc::new(id), word.up?))).collect();
+    }
+
+    async fn configure(&mut self, myself: &ActorRef<RootMsg>, replaces: bool) {
         let servers = self.balancer.init_notifies && !replaces;
         let mut told = Vec::new();
         for health in &mut self.health {
@@ -250,40 +268,18 @@ impl State {
             }
         }
         if name == KEEPER {
-            if let Some(timeouts) = self.balancer.timeouts {
-                tell(KEEPER, keeper::Msg::Timeouts(timeouts));
-            }
+            tell(KEEPER, keeper::Msg::Timeouts(self.balancer.timeouts));
             tell(KEEPER, keeper::Msg::Replace(self.table()));
             self.mark();
             self.synchronise();
+            tell(KEEPER, keeper::Msg::Tell(myself.clone()));
         } else {
-            tell(PROBER, prober::Msg::Replace(self.watches()));
+            tell(PROBER, prober::Msg::Watch(Concerned::All, watches::all(&self.balancer, &self.said)));
         }
     }
 
     fn table(&self) -> Table {
         self.health.iter().flat_map(desired).collect()
-    }
-
-    fn watches(&self) -> Vec<Watch> {
-        let mut watches = Vec::new();
-        for server in &self.balancer.servers {
-            let service = server.name();
-            let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server).into() } else { Arc::new([]) };
-            for real in &server.real_servers {
-                let name: Arc<str> = server.name_of(real).into();
-                for (place, checker) in (0u32..).zip(&real.checkers) {
-                    // Files are looked at by the supervisor, sessions by the BFD child.
-                    if matches!(checker.kind, Kind::File(_) | Kind::Bfd(_)) {
-                        continue;
-                    }
-                    let id = Arc::new(CheckerId { service: service.clone(), server: real.key(), place });
-                    let resume = self.said.get(&id).copied();
-                    watches.push(Watch { id, server: name.clone(), checker: Arc::clone(checker), only_with: only_with.clone(), resume });
-                }
-            }
-        }
-        watches
     }
 
     fn checked(&mut self, id: Arc<CheckerId>, up: bool, failure: Option<&Failure>) {
@@ -307,12 +303,17 @@ impl State {
     fn weighed(&mut self, id: &CheckerId, weight: Option<i64>) {
         let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
         let Some((real, place)) = find(health.settings(), id) else { return };
-        let configured = health.settings().real_servers.get(real).map_or(0, |real| i64::from(real.weight));
-        let notices = health.weight_changed(real, place, weight.map_or(0, |weight| weight - configured));
+        let configured = health.settings().real_servers.get(real).map_or(0, |real| real.weight);
+        let (before, wish) = (health.delta(real, place), weight.map(Wish::Weight));
+        let notices = health.weight_changed(real, place, wish.map_or(0, |wish| wish.on_top_of(configured)));
+        let changed = before != health.delta(real, place);
         if !notices.is_empty() {
             put(health);
         }
         self.say(&notices);
+        if changed {
+            self.outbox.post(&FromChecker::Weighed { checker: id.clone(), wish });
+        }
     }
 
     /// A BFD session came up, or went down: the servers that it stands for follow.
@@ -357,6 +358,7 @@ impl State {
         let mut notices = Vec::new();
         for health in &mut self.health {
             let settings = health.settings().clone();
+            let service = settings.name();
             let mut changed = Vec::new();
             for (real, server) in settings.real_servers.iter().enumerate() {
                 for (place, checker) in server.checkers.iter().enumerate() {
@@ -364,11 +366,20 @@ impl State {
                     if file.name == name {
                         let delta = file::judge(file, value);
                         let fault = delta.is_none();
+                        let id = || CheckerId {
+                            service: service.clone(),
+                            server: server.key(),
+                            place: u32::try_from(place).unwrap_or(u32::MAX),
+                        };
                         if fault != health.is_failing(real, place) {
                             tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
+                            self.outbox.post(&FromChecker::Checked { checker: id(), up: !fault });
                         }
                         // Who is out keeps its weight: the number says that it is out, not how much it could bear.
                         if let Some(delta) = delta {
+                            if delta != health.delta(real, place) {
+                                self.outbox.post(&FromChecker::Weighed { checker: id(), wish: Some(Wish::More(delta)) });
+                            }
                             changed.extend(health.weight_changed(real, place, delta));
                         }
                         changed.extend(health.checker_changed(real, place, !fault));
@@ -406,16 +417,16 @@ impl State {
             self.trust = trust(&self.balancer);
             tell(PROBER, prober::Msg::Trust(self.trust.clone(), self.balancer.tls.warn_days));
         }
-        if let Some(timeouts) = self.balancer.timeouts.filter(|timeouts| old.timeouts != Some(*timeouts)) {
-            tell(KEEPER, keeper::Msg::Timeouts(timeouts));
+        if old.timeouts != self.balancer.timeouts {
+            tell(KEEPER, keeper::Msg::Timeouts(self.balancer.timeouts));
         }
         tell(KEEPER, keeper::Msg::Reload { changed, gone });
         self.mark();
         if old.sync != self.balancer.sync {
             self.synchronise();
         }
-        if !same_checks(&old, &self.balancer) {
-            tell(PROBER, prober::Msg::Replace(self.watches()));
+        if let Some((concerned, watches)) = watches::changed(&old, &self.balancer, &origins, &self.said) {
+            tell(PROBER, prober::Msg::Watch(concerned, watches));
             for (name, up) in self.sessions.clone() {
                 self.follow(&name, up);
             }
@@ -523,18 +534,6 @@ impl State {
         self.outbox.post(&FromChecker::Stopped);
         myself.stop(None);
     }
-}
-
-/// Whether a reload leaves every check as it is.
-fn same_checks(old: &Balancer, new: &Balancer) -> bool {
-    let alike = |(old, new): (&Arc<VirtualServer>, &Arc<VirtualServer>)| {
-        let pairs = || old.real_servers.iter().zip(&new.real_servers);
-        Arc::ptr_eq(old, new)
-            || (&old.address, old.protocol, old.ha_suspend) == (&new.address, new.protocol, new.ha_suspend)
-                && old.real_servers.len() == new.real_servers.len()
-                && pairs().all(|(old, new)| old.key() == new.key() && old.checkers == new.checkers)
-    };
-    old.servers.len() == new.servers.len() && old.servers.iter().zip(&new.servers).all(alike)
 }
 
 /// The services of a virtual server are to be what its health says.

@@ -2,9 +2,13 @@
 
 use super::*;
 use crate::check::{Checker, Kind, Target, Timing};
+use crate::ipc::messages::CheckerId;
 use crate::ipc::{Inbox, Outbox, channel};
 use crate::lvs::changes::Changes;
+use crate::lvs::name::ServiceName;
+use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Address, Balancer, RealServer, VirtualServer};
+use crate::lvs::word::{Wish, Word};
 use crate::types::Family;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,17 +20,35 @@ struct Child {
     to: Outbox<ToChecker>,
     from: Inbox<FromChecker>,
     child: tokio::task::JoinHandle<u8>,
+    /// What it told before it ran.
+    first: Vec<Notice>,
 }
 
 impl Child {
     async fn start(balancer: Balancer) -> Self {
+        Self::follow(balancer, vec![], vec![]).await
+    }
+
+    /// One that follows another, which heard and had this.
+    async fn follow(balancer: Balancer, resume: Vec<(CheckerId, Word)>, quorums: Vec<(ServiceName, bool)>) -> Self {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let (outbox, inbox) = channel(theirs).unwrap();
         let child = tokio::spawn(run(outbox, inbox, None));
         let (to, from) = channel(ours).unwrap();
-        let mut this = Self { to, from, child };
-        this.to.post(&ToChecker::Configure { balancer: Box::new(balancer), resume: vec![], replaces: false, keep_table: false });
-        this.until(|said| matches!(said, FromChecker::Running).then_some(())).await;
+        let mut this = Self { to, from, child, first: Vec::new() };
+        let replaces = !quorums.is_empty();
+        this.to.post(&ToChecker::Configure { balancer: Box::new(balancer), resume, quorums, replaces, keep_table: false });
+        let mut first = Vec::new();
+        let stands = |said| match said {
+            FromChecker::Notice(notice) => {
+                first.push(notice);
+                None
+            }
+            FromChecker::TableStands => Some(()),
+            _ => None,
+        };
+        this.until(stands).await;
+        this.first = first;
         this
     }
 
@@ -183,5 +205,40 @@ fn a_check_that_cannot_be_made_takes_no_server_out() {
         let text = child.until(silent).await;
         assert!(text.contains("   Up = yes\n   Has run = no\n"), "{text}");
         child.stop().await;
+    });
+}
+
+#[test]
+fn a_successor_knows_weights_and_the_side_of_a_quorum_and_has_no_news_of_them() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut guarded = balancer(80, 4);
+        let mut server = VirtualServer::clone(&guarded.servers[0]);
+        // Between quorum - hysteresis and quorum + hysteresis the past decides.
+        (server.quorum, server.hysteresis) = (6, 2);
+        let (service, real) = (server.name(), server.real_servers[0].key());
+        let settings = crate::check::file::Settings { name: "load".to_owned(), weight: 1, reverse: false };
+        Arc::make_mut(&mut server.real_servers[0].checkers[0]).kind = Kind::File(settings);
+        guarded.servers = vec![Arc::new(server)];
+        let id = CheckerId { service: service.clone(), server: real, place: 0 };
+        let words = |wish| vec![(id.clone(), Word { up: Some(true), wish })];
+        for (wish, held, weight, news) in [
+            (Some(Wish::More(1)), true, 5, None),
+            (Some(Wish::Weight(7)), true, 7, None),
+            (Some(Wish::Weight(7)), false, 7, None),
+            (None, true, 4, None),
+            (Some(Wish::Weight(3)), true, 3, Some(false)),
+            (Some(Wish::Weight(8)), false, 8, Some(true)),
+        ] {
+            let mut child = Child::follow(guarded.clone(), words(wish), vec![(service.clone(), held)]).await;
+            child.to.post(&ToChecker::Dump);
+            let text = child.until(|said| if let FromChecker::Dumped(text) = said { Some(text) } else { None }).await;
+            assert!(text.contains(&format!("EFF WEIGHT = {weight}\n")), "{wish:?}: {text}");
+            assert!(text.contains(&format!("quorum_state_up = {}\n", u8::from(news.unwrap_or(held)))), "{wish:?} {held}: {text}");
+            let told = child.first.iter().find_map(|notice| if let Notice::Quorum { up, .. } = notice { Some(*up) } else { None });
+            assert_eq!(told, news, "{wish:?} {held}");
+            child.stop().await;
+        }
     });
 }

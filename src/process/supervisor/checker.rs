@@ -18,16 +18,20 @@ use crate::sys::tuning;
 use crate::types::{ScriptOutcome, Secret};
 use ractor::{Actor, ActorRef};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The actor's name in the table of restarts.
 pub(super) const NAME: &str = "Healthcheck child process";
+
+/// How long VRRP waits at the start for the kernel's table.
+pub(super) const TABLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the checker child says that concerns the supervisor.
 #[derive(Debug)]
 pub(in crate::process) enum CheckerSaid {
     Hello(u32),
     Running,
+    TableStands,
     Reloaded,
     Dumped(String),
 }
@@ -43,6 +47,8 @@ pub(super) struct Checker {
     retires: bool,
     /// Some check is a file.
     reads_files: bool,
+    /// The kernel's table was what it should be once, or has been waited for long enough.
+    table_stands: bool,
 }
 
 struct Living {
@@ -54,7 +60,7 @@ struct Living {
 
 impl Checker {
     pub(super) fn new(pid_file: Option<PidFile>) -> Self {
-        Self { child: None, lives: 0, pid_file, told: Balancer::default(), retires: false, reads_files: false }
+        Self { child: None, lives: 0, pid_file, told: Balancer::default(), retires: false, reads_files: false, table_stands: false }
     }
 
     pub(super) const fn exists(&self) -> bool {
@@ -89,6 +95,11 @@ impl State {
     /// What the checker child is told: with the certificates that it may not read itself.
     fn balancer(&self) -> Balancer {
         let mut balancer = self.config.lvs.clone();
+        if !self.options.wants_checker() {
+            balancer = Balancer { sync: balancer.sync.take(), ..Balancer::default() };
+        } else if !self.options.wants_vrrp() {
+            balancer.sync = None;
+        }
         if let Some(marking) = &balancer.marking {
             marks::assign(&mut balancer.servers, &self.checker.told.servers, marking);
         }
@@ -128,6 +139,7 @@ impl State {
             first: ToChecker::Configure {
                 balancer: Box::new(balancer),
                 resume: self.memory.checkers(),
+                quorums: self.memory.quorums(),
                 replaces: self.checker.lives > 1,
                 keep_table: self.options.keep_ipvs,
             },
@@ -185,6 +197,7 @@ impl State {
                 tuning::give_back_memory();
                 self.reload_if_asked(myself);
             }
+            CheckerSaid::TableStands => self.table_stands(),
             CheckerSaid::Reloaded => {
                 tracing::debug!("the checker child has reloaded");
                 self.say_files();
@@ -194,6 +207,24 @@ impl State {
                 let path = paths::checker_dump_path(&self.options, &self.config.global);
                 self.put(&path, &format!("{}{text}", self.global_text()));
             }
+        }
+    }
+
+    /// Whether instances that were never told of have to wait: a master without servers refuses its clients.
+    pub(super) fn awaits_table(&self) -> bool {
+        self.wants_checker() && !self.config.lvs.servers.is_empty() && !self.checker.table_stands
+    }
+
+    fn table_stands(&mut self) {
+        self.checker.table_stands = true;
+        self.begin();
+    }
+
+    /// The addresses may be there for something else too: they do not wait for ever.
+    pub(super) fn table_deadline(&mut self) {
+        if self.is_held() {
+            tracing::warn!("the IPVS table is not complete after {} s: VRRP starts without it", TABLE_PATIENCE.as_secs());
+            self.table_stands();
         }
     }
 
@@ -302,7 +333,7 @@ async fn load_module() {
         return;
     }
     let output = tokio::process::Command::new(program).args(["-s", "-k", "--", "ip_vs"]).env_clear().output();
-    match tokio::time::timeout(std::time::Duration::from_secs(5), output).await {
+    match tokio::time::timeout(Duration::from_secs(5), output).await {
         Ok(Ok(output)) if output.status.success() => tracing::debug!("loaded the kernel module ip_vs"),
         Ok(Ok(_) | Err(_)) | Err(_) => tracing::debug!("cannot load the kernel module ip_vs with {program}"),
     }

@@ -1,5 +1,6 @@
 //! Birth, death and succession of the VRRP child, and the end of it all.
 
+use super::checker::TABLE_PATIENCE;
 use super::child::{self, Child, Died};
 use super::{ChildRef, Msg, State, heartbeat, postman, speech};
 use crate::actor::Restart;
@@ -56,16 +57,20 @@ impl State {
             return;
         }
         self.lives += 1;
+        let resume = self.memory.snapshots(&self.config.instances);
+        // A master that resumes does not wait: others would take over.
+        let held = resume.is_empty() && self.awaits_table();
         let arguments = child::Arguments {
             spawn: self.spawn_plan(Role::of(RoleName::Vrrp), self.config.global.vrrp_process_name.as_ref()),
             life: self.lives,
             first: ToVrrp::Configure {
                 config: Box::new(crate::config::vrrp(&self.config)),
-                resume: self.memory.snapshots(&self.config.instances),
+                resume,
                 known: self.memory.known(),
                 sessions: self.sessions_for(|session| session.tells_vrrp),
                 replaces: self.lives > 1,
                 keep_addresses: self.options.keep_addresses,
+                waits: held,
             },
             beat: self.beat(),
             supervisor: myself.clone(),
@@ -76,13 +81,28 @@ impl State {
         match Actor::spawn_linked(None, Child::<speech::Vrrp>::new(), arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.restarts.started(NAME, &actor.get_cell(), Instant::now());
-                self.child = Some(ChildRef { actor, life: self.lives, running: false });
+                self.child = Some(ChildRef { actor, life: self.lives, running: false, held });
+                if held {
+                    myself.send_after(TABLE_PATIENCE, || Msg::TableDeadline);
+                }
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
                 tracing::error!("cannot start the VRRP child process: {error}; trying again in {} s", restart.after.as_secs_f64());
                 myself.send_after(restart.after, || Msg::Start);
             }
+        }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| child.held)
+    }
+
+    /// Instances that wait take part from now on.
+    pub(super) fn begin(&mut self) {
+        if let Some(child) = self.child.as_mut().filter(|child| child.held) {
+            child.held = false;
+            self.post(ToVrrp::Begin);
         }
     }
 
@@ -205,7 +225,7 @@ impl State {
             return;
         }
         self.child = None;
-        self.reload_lost_child();
+        self.reload_lost_child(myself);
         self.memory.lost(died.is_some_and(|died| died.reason.is_some()));
         if self.stopping {
             self.tell_stop_time(died);

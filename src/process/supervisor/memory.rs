@@ -2,11 +2,13 @@
 
 use crate::bfd::event::Snapshot as SessionSnapshot;
 use crate::ipc::messages::CheckerId;
+use crate::lvs::name::ServiceName;
 use crate::lvs::settings::Balancer;
+use crate::lvs::word::{Wish, Word};
 use crate::process::carried::Carried;
 use crate::vrrp::event::{Snapshot, State};
 use crate::vrrp::settings::Settings;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,9 @@ pub(super) struct Memory(Arc<Mutex<Facts>>);
 
 #[derive(Debug)]
 struct Facts {
-    checkers: BTreeMap<CheckerId, bool>,
+    checkers: BTreeMap<CheckerId, Word>,
+    /// Virtual servers: with or without their quorum.
+    quorums: BTreeMap<ServiceName, bool>,
     snapshots: BTreeMap<String, Snapshot>,
     /// BFD sessions.
     sessions: BTreeMap<String, SessionSnapshot>,
@@ -32,15 +36,15 @@ const MAX_NAMES: usize = 12;
 
 impl Memory {
     pub(super) fn new() -> Self {
-        let facts = Facts {
+        Self(Arc::new(Mutex::new(Facts {
             checkers: BTreeMap::new(),
+            quorums: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             sessions: BTreeMap::new(),
             known: BTreeMap::new(),
             answered: Instant::now(),
             lost: None,
-        };
-        Self(Arc::new(Mutex::new(facts)))
+        })))
     }
 
     fn facts(&self) -> MutexGuard<'_, Facts> {
@@ -77,12 +81,27 @@ impl Memory {
 
     /// The checker child's last word about a checker.
     pub(super) fn checked(&self, checker: CheckerId, up: bool) {
-        self.facts().checkers.insert(checker, up);
+        self.facts().checkers.entry(checker).or_default().up = Some(up);
+    }
+
+    /// What a checker wants of its server's weight.
+    pub(super) fn weighed(&self, checker: CheckerId, wish: Option<Wish>) {
+        self.facts().checkers.entry(checker).or_default().wish = wish;
+    }
+
+    /// A virtual server has its quorum, or has not.
+    pub(super) fn quorum(&self, of: ServiceName, held: bool) {
+        self.facts().quorums.insert(of, held);
     }
 
     /// For a successor of the checker child.
-    pub(super) fn checkers(&self) -> Vec<(CheckerId, bool)> {
-        self.facts().checkers.iter().map(|(checker, up)| (checker.clone(), *up)).collect()
+    pub(super) fn checkers(&self) -> Vec<(CheckerId, Word)> {
+        self.facts().checkers.iter().map(|(checker, word)| (checker.clone(), *word)).collect()
+    }
+
+    /// For a successor of the checker child.
+    pub(super) fn quorums(&self) -> Vec<(ServiceName, bool)> {
+        self.facts().quorums.iter().map(|(of, held)| (of.clone(), *held)).collect()
     }
 
     /// A reload moves checkers about: what is known of one goes with it.
@@ -91,8 +110,10 @@ impl Memory {
         if !facts.checkers.is_empty() {
             let carried = Carried::between(old, new);
             let before = std::mem::take(&mut facts.checkers);
-            facts.checkers = before.into_iter().filter_map(|(checker, up)| Some((carried.place(&checker)?, up))).collect();
+            facts.checkers = before.into_iter().filter_map(|(checker, word)| Some((carried.place(&checker)?, word))).collect();
         }
+        let names: HashSet<ServiceName> = new.servers.iter().map(|server| server.name()).collect();
+        facts.quorums.retain(|of, _| names.contains(of));
     }
 
     /// Instances that are master now.
@@ -219,6 +240,30 @@ mod tests {
         };
         assert_eq!(states(&memory), [State::Backup]);
         assert_eq!(states(&memory), [State::Master]);
+    }
+
+    #[test]
+    fn what_checkers_and_virtual_servers_said_goes_with_them_through_a_reload() {
+        let load = |text: &str| crate::config::load_text(text).config.lvs;
+        let server = |address: u8, inner: &str| {
+            format!("virtual_server 10.0.0.{address} 80 {{\n lb_algo rr\n protocol TCP\n real_server 10.0.1.1 80 {{\n{inner}\n}}\n}}\n")
+        };
+        let (tcp, ping) = ("TCP_CHECK {\n }\n", "PING_CHECK {\n }\n");
+        let old = load(&(server(1, &format!("{tcp}{ping}")) + &server(2, tcp)));
+        let new = load(&server(1, &format!("{ping}{tcp}")));
+        let memory = Memory::new();
+        let names: Vec<ServiceName> = old.servers.iter().map(|server| server.name()).collect();
+        let id = |name: &ServiceName, place| CheckerId { service: name.clone(), server: old.servers[0].real_servers[0].key(), place };
+        memory.checked(id(&names[0], 0), false);
+        memory.weighed(id(&names[0], 1), Some(Wish::Weight(9)));
+        memory.checked(id(&names[1], 0), false);
+        memory.quorum(names[0].clone(), true);
+        memory.quorum(names[1].clone(), false);
+        memory.carry_checkers(&old, &new);
+        let ping = Word { up: None, wish: Some(Wish::Weight(9)) };
+        let tcp = Word { up: Some(false), wish: None };
+        assert_eq!(memory.checkers(), [(id(&names[0], 0), ping), (id(&names[0], 1), tcp)]);
+        assert_eq!(memory.quorums(), [(names[0].clone(), true)]);
     }
 
     #[test]

@@ -112,6 +112,8 @@ pub(super) enum Msg {
     TellStatus,
     /// Tell the service manager that we live.
     Watchdog,
+    /// The balancer's table takes too long.
+    TableDeadline,
     /// A stop takes too long.
     StopDeadline,
     /// A reload takes too long.
@@ -206,6 +208,8 @@ struct ChildRef {
     actor: ActorRef<child::Msg<ToVrrp>>,
     life: u64,
     running: bool,
+    /// Its instances wait for the balancer's table.
+    held: bool,
 }
 
 struct State {
@@ -335,12 +339,13 @@ impl Actor for Supervisor {
                 state.tell_status();
             }
             Msg::Watchdog => state.watchdog(),
+            Msg::TableDeadline => state.table_deadline(),
             Msg::StopDeadline => {
                 state.kill_child("it did not stop in time");
                 state.kill_checker("it did not stop in time");
                 state.kill_bfd("it did not stop in time");
             }
-            Msg::ReloadDeadline(generation) => state.reload_deadline(generation),
+            Msg::ReloadDeadline(generation) => state.reload_deadline(&myself, generation),
             Msg::Checked { name, outcome } => state.post(ToVrrp::ScriptEnded { name, outcome }),
             Msg::ServerChecked { checker, outcome } => state.checker_script_ended(checker, outcome),
             Msg::LookAtPlan => state.look_at_plan(&myself),
@@ -455,7 +460,11 @@ fn tracked(config: &Config) -> Tracked {
 
 /// Whether the checker child has something to do.
 pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
-    options.wants_checker() && (options.all || !config.lvs.is_idle())
+    if !options.wants_checker() {
+        // `-P`: connection synchronisation is VRRP's matter, whoever fills the table.
+        return config.lvs.sync.is_some();
+    }
+    options.all || !config.lvs.is_idle()
 }
 
 /// Whether the BFD child has something to do.

@@ -5,6 +5,7 @@ use super::checker::CheckerSaid;
 use super::memory::Memory;
 use super::{ChildSaid, Msg as SupervisorMsg};
 use crate::ipc::messages::{FromBfd, FromChecker, FromVrrp, SessionReads, ToBfd, ToChecker, ToVrrp};
+use crate::lvs::notice::Notice;
 use crate::notify::herald::Herald;
 use crate::process::roles::RoleName;
 use ractor::ActorRef;
@@ -118,14 +119,21 @@ impl Speech for Checker {
         match message {
             FromChecker::Pong(number) => return Heard::Answered(number),
             FromChecker::Checked { checker, up } => ear.memory.checked(checker, up),
+            FromChecker::Weighed { checker, wish } => ear.memory.weighed(checker, wish),
             // Straight to the herald: what is said last must not be lost behind the news of the process's end.
             FromChecker::RunScript(checker) => ear.herald.check_server(checker),
-            FromChecker::Notice(notice) => ear.herald.balancer_notice(notice),
+            FromChecker::Notice(notice) => {
+                if let Notice::Quorum { of, up, .. } = &notice {
+                    ear.memory.quorum(of.clone(), *up);
+                }
+                ear.herald.balancer_notice(notice);
+            }
             FromChecker::Running => {
                 say(CheckerSaid::Running);
                 return Heard::Running;
             }
             FromChecker::Hello { protocol } => say(CheckerSaid::Hello(protocol)),
+            FromChecker::TableStands => say(CheckerSaid::TableStands),
             FromChecker::Reloaded => say(CheckerSaid::Reloaded),
             FromChecker::Dumped(text) => say(CheckerSaid::Dumped(text)),
             FromChecker::Stopped => return Heard::LastWord,

@@ -1,15 +1,17 @@
 //! The netlink reflector's actor: keeps the mirror and tells instances what changed for them.
 
 mod losses;
+#[cfg(test)]
+mod tests;
 
 use super::carrier::Carriers;
 use super::messages::{InstanceId, InstanceMsg, KeeperMsg, LinkView, ListenerMsg, Watch};
 use super::shared::Shared;
+use crate::actor::Alarm;
 use crate::net::address::PROTOCOL_KEEPALIVED;
 use crate::net::mirror::{Change, Link};
 use crate::net::reflector::{Reflector, Subscription};
-use crate::sys::clock;
-use crate::types::{Family, Instant, IpPrefix};
+use crate::types::{Family, IpPrefix};
 use crate::vrrp::trackers::link::LinkSettings;
 use losses::leave;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -32,7 +34,7 @@ pub(super) struct ListenerArguments {
 pub(super) struct Listening {
     shared: Arc<Shared>,
     carriers: Carriers,
-    alarm: Option<(Instant, JoinHandle<()>)>,
+    alarm: Alarm,
     /// `-a`.
     monitoring: bool,
     reader: JoinHandle<()>,
@@ -61,9 +63,6 @@ struct Interest {
 impl Drop for Listening {
     fn drop(&mut self) {
         self.reader.abort();
-        if let Some((_, alarm)) = self.alarm.take() {
-            alarm.abort();
-        }
     }
 }
 
@@ -88,7 +87,7 @@ impl Actor for Listener {
         Ok(Listening {
             shared,
             carriers: Carriers::new(links),
-            alarm: None,
+            alarm: Alarm::default(),
             monitoring,
             reader,
             interfaces: HashMap::new(),
@@ -121,7 +120,7 @@ impl Actor for Listener {
             #[cfg(test)]
             ListenerMsg::Panic => std::panic::panic_any("asked to"),
         }
-        state.set_alarm(&myself);
+        state.alarm.set(state.carriers.deadline(), &myself, || ListenerMsg::LookAgain);
         Ok(())
     }
 }
@@ -154,8 +153,11 @@ impl Listening {
             self.addresses.entry(*address).or_default().push(id);
         }
         for name in &watch.interfaces {
+            // The mirror may be ahead of what the others were told.
+            let known = self.known(name);
+            known.iter().for_each(|name| self.tell_if_changed(name));
             let view = self.view(name);
-            if !self.interfaces.contains_key(name) {
+            if known.is_none() {
                 for source in view.iter().flat_map(|view| [view.source4, view.source6]).flatten() {
                     tracing::debug!("Assigned address {source} for interface {name}");
                 }
@@ -166,10 +168,9 @@ impl Listening {
             self.shared.tell(id, InstanceMsg::Link { name: Arc::clone(name), view });
         }
         if let Some(source) = watch.source {
+            self.tell_if_source_changed(source);
             let present = self.is_here(source);
-            let entry = self.sources.entry(source).or_insert((present, Vec::new()));
-            entry.0 = present;
-            entry.1.push(id);
+            self.sources.entry(source).or_insert((present, Vec::new())).1.push(id);
             self.shared.tell(id, InstanceMsg::ConfiguredSource { present });
         }
         for destination in &watch.destinations {
@@ -215,29 +216,10 @@ impl Listening {
     }
 
     fn look_again(&mut self) {
-        self.alarm = None;
+        self.alarm.rang();
         for name in self.carriers.look_again() {
             self.tell_if_changed(&name);
         }
-    }
-
-    /// One timer for the earliest deadline.
-    fn set_alarm(&mut self, myself: &ActorRef<ListenerMsg>) {
-        let earliest = self.carriers.deadline();
-        if self.alarm.as_ref().map(|(at, _)| *at) == earliest {
-            return;
-        }
-        if let Some((_, alarm)) = self.alarm.take() {
-            alarm.abort();
-        }
-        self.alarm = earliest.map(|at| {
-            let myself = myself.clone();
-            let alarm = tokio::spawn(async move {
-                tokio::time::sleep(at.since(clock::now())).await;
-                let _ = myself.cast(ListenerMsg::LookAgain);
-            });
-            (at, alarm)
-        });
     }
 
     fn heard(&mut self, changes: Vec<Change>) {
@@ -313,15 +295,20 @@ impl Listening {
             }
             touched.insert(name);
         }
-        if self.sources.contains_key(&address) {
-            let present = self.is_here(address);
-            if let Some((told, ids)) = self.sources.get_mut(&address)
-                && *told != present
-            {
-                *told = present;
-                for id in ids {
-                    self.shared.tell(*id, InstanceMsg::ConfiguredSource { present });
-                }
+        self.tell_if_source_changed(address);
+    }
+
+    fn tell_if_source_changed(&mut self, address: IpAddr) {
+        if !self.sources.contains_key(&address) {
+            return;
+        }
+        let present = self.is_here(address);
+        if let Some((told, ids)) = self.sources.get_mut(&address)
+            && *told != present
+        {
+            *told = present;
+            for id in ids {
+                self.shared.tell(*id, InstanceMsg::ConfiguredSource { present });
             }
         }
     }

@@ -68,6 +68,15 @@ impl World {
         }
     }
 
+    /// Other settings: what they depend on and nobody told of yet is unknown, which is no fault.
+    pub(super) fn settings_are(&mut self, settings: &Settings, before: &Settings) {
+        let wanted = interfaces_of(settings);
+        self.links.retain(|(known, _)| wanted.contains(known));
+        if settings.configured_source() != before.configured_source() {
+            self.configured_source_here = None;
+        }
+    }
+
     pub(super) fn configured_source_is(&mut self, here: bool) {
         self.configured_source_here = Some(here);
     }

@@ -73,13 +73,18 @@ fn merge(reader: &mut Reader, span: Span, first: &mut VirtualServer, again: Virt
     }
 }
 
-/// Without `id` the sync daemon has its instance's virtual router id.
+/// Without `id` the sync daemon has its instance's virtual router id; without its instance there is none.
 fn sync_id(reader: &mut Reader, instances: &[Arc<Settings>]) {
-    let written = reader.lvs.sync_id;
-    if let Some((daemon, Some(name))) = reader.lvs.sync.as_mut().filter(|_| !written)
-        && let Some(instance) = instances.iter().find(|instance| instance.name == *name)
-    {
-        daemon.id = instance.vrid.get();
+    let Some((daemon, Some(name))) = &mut reader.lvs.sync else { return };
+    match instances.iter().find(|instance| instance.name == *name) {
+        Some(_) if reader.lvs.sync_id => {}
+        Some(instance) => daemon.id = instance.vrid.get(),
+        None => {
+            let message = format!("Unable to find vrrp instance {name} for lvs_syncd - clearing lvs_syncd config");
+            reader.lvs.sync = None;
+            let span = reader.lvs.sync_span;
+            warn(reader, span, message);
+        }
     }
 }
 
@@ -113,6 +118,11 @@ fn virtual_server(reader: &mut Reader, mut draft: Draft) -> Option<VirtualServer
     server.quorum_down = draft.quorum_down.take();
     server.smtp_alert = mails(reader, draft.smtp_alert, false);
     server.ha_suspend = draft.ha_suspend;
+    let marked = by_mark || matches!(&server.address, Address::Group(_, entries) if entries.iter().any(GroupEntry::is_mark));
+    if server.ha_suspend && marked {
+        warn(reader, draft.span, format!("Virtual server {server}: cannot use ha_suspend with fwmarks - clearing ha_suspend"));
+        server.ha_suspend = false;
+    }
     server.omega = draft.omega;
     let method = draft.method.unwrap_or_default();
     let reals = std::mem::take(&mut draft.real);

@@ -5,6 +5,7 @@ pub(crate) mod finish;
 pub(crate) mod group;
 pub(crate) mod method;
 pub(crate) mod server;
+pub(crate) mod sync;
 pub(crate) mod times;
 
 use super::{Line, Reader};
@@ -39,6 +40,8 @@ pub(crate) struct Drafts {
     pub(super) sync: Option<(SyncDaemon, Option<String>)>,
     /// Its `id` was written.
     pub(super) sync_id: bool,
+    /// Where it is written.
+    pub(super) sync_span: Span,
     pub(super) tls: tls::Settings,
     /// `nftables_ipvs` and its like; where the word stands that switches it on.
     pub(super) marking: (Option<Span>, Marking),
@@ -87,7 +90,7 @@ pub(crate) fn flush(reader: &mut Reader, _: &Line<'_>) {
 pub(crate) fn flush_on_stop(reader: &mut Reader, line: &Line<'_>) {
     reader.lvs.flush_on_stop = match line.arg(0) {
         None => FlushOnStop::Everything,
-        Some(word) if word.eq_ignore_ascii_case("vs") => FlushOnStop::Ours,
+        Some(word) if &**word == "VS" => FlushOnStop::Ours,
         Some(word) => return bad(reader, word.span, format!("{}: unknown option {}", &*line.word, &**word), "VS or nothing"),
     };
 }
@@ -125,61 +128,33 @@ pub(crate) fn nftables_ipvs_start_fwmark(reader: &mut Reader, line: &Line<'_>) {
     }
 }
 
+/// What makes no sense is left out; the rest of the line counts.
 pub(crate) fn timeouts(reader: &mut Reader, line: &Line<'_>) {
+    const OPTIONS: &str = "tcp N, tcpfin N, udp N";
     let mut timeouts = Timeouts::default();
-    for at in (0..line.args.len()).step_by(2) {
-        let Some(word) = line.arg(at) else { break };
-        if line.arg(at + 1).is_none() {
-            let message = format!("No value specified for lvs_timeouts {} - ignoring", &**word);
-            return bad(reader, word.span, message, "tcp N, tcpfin N, udp N");
-        }
-        let value = number::int(reader, line, at + 1, 0..=2_678_400, LEFT_OUT).and_then(|value| u32::try_from(value).ok());
-        match (&*word.text, value) {
-            ("tcp", Some(value)) => timeouts.tcp = value,
-            ("tcpfin", Some(value)) => timeouts.tcp_fin = value,
-            ("udp", Some(value)) => timeouts.udp = value,
-            (_, None) => return,
-            (other, Some(_)) => return bad(reader, word.span, format!("lvs_timeouts: unknown option {other}"), "tcp N, tcpfin N, udp N"),
-        }
-    }
-    reader.lvs.timeouts = Some(timeouts);
-}
-
-/// `IF [[inst] VI] [id N] [maxlen N] [port N] [ttl N] [group A]`; also the old `IF VI [ID]`.
-pub(crate) fn sync_daemon(reader: &mut Reader, line: &Line<'_>) {
-    let Some(interface) = line.arg(0).map(ToString::to_string) else { return };
-    let mut daemon = SyncDaemon { interface, id: 0, max_length: None, port: None, ttl: None, group: None };
-    let mut instance = None;
-    let mut at = 1;
+    let mut at = 0;
     while let Some(word) = line.arg(at) {
-        let value = |reader: &mut Reader, range| number::int(reader, line, at + 1, range, LEFT_OUT);
-        match &*word.text {
-            "inst" => instance = line.arg(at + 1).map(ToString::to_string),
-            "id" => {
-                reader.lvs.sync_id = true;
-                daemon.id = value(reader, 0..=255).and_then(|id| u8::try_from(id).ok()).unwrap_or(0);
-            }
-            "maxlen" => daemon.max_length = value(reader, 1..=65507).and_then(|length| u16::try_from(length).ok()),
-            "port" => daemon.port = value(reader, 1..=65535).and_then(|port| u16::try_from(port).ok()),
-            "ttl" => daemon.ttl = value(reader, 1..=255).and_then(|ttl| u8::try_from(ttl).ok()),
-            "group" => daemon.group = line.arg(at + 1).and_then(|word| word.parse().ok()),
-            name if at == 1 => {
-                instance = Some(name.to_owned());
-                if let Some(id) = line.arg(2).and_then(|word| word.parse().ok()) {
-                    daemon.id = id;
-                    reader.lvs.sync_id = true;
-                    at += 1;
-                }
+        let place = match &*word.text {
+            "tcp" => &mut timeouts.tcp,
+            "tcpfin" => &mut timeouts.tcp_fin,
+            "udp" => &mut timeouts.udp,
+            other => {
+                bad(reader, word.span, format!("lvs_timeouts: unknown option {other}"), OPTIONS);
                 at += 1;
                 continue;
             }
-            other => {
-                return bad(reader, word.span, format!("lvs_sync_daemon: unknown option {other}"), "inst, id, maxlen, port, ttl, group");
-            }
+        };
+        if line.arg(at + 1).is_none() {
+            bad(reader, word.span, format!("No value specified for lvs_timeouts {} - ignoring", &**word), OPTIONS);
+            break;
         }
+        let value = number::int(reader, line, at + 1, 0..=2_678_400, LEFT_OUT);
+        *place = value.and_then(|value| u32::try_from(value).ok()).unwrap_or(*place);
         at += 2;
     }
-    reader.lvs.sync = Some((daemon, instance));
+    if timeouts != Timeouts::default() {
+        reader.lvs.timeouts = Some(timeouts);
+    }
 }
 
 /// The old form, inside an instance: the daemon follows it. Its number is 0, as the original's: a peer with another hears nothing.
@@ -188,10 +163,14 @@ pub(crate) fn sync_interface(reader: &mut Reader, line: &Line<'_>) {
     reader.complain(Complaint::remark(line.word.span, message));
     let Some(interface) = line.arg(0).map(ToString::to_string) else { return };
     let instance = reader.instance().name.clone();
-    if reader.lvs.sync.is_none() {
-        reader.lvs.sync_id = true;
-        reader.lvs.sync = Some((SyncDaemon { interface, id: 0, max_length: None, port: None, ttl: None, group: None }, Some(instance)));
+    if let Some((first, _)) = &reader.lvs.sync {
+        let message = format!("({instance}) lvs_sync_daemon_interface has already been specified as {} - ignoring", first.interface);
+        reader.complain(Complaint::warning(line.span(), message));
+        return;
     }
+    reader.lvs.sync_id = true;
+    reader.lvs.sync_span = line.span();
+    reader.lvs.sync = Some((SyncDaemon::new(interface), Some(instance)));
 }
 
 /// The `SSL` block; a second one replaces the first.

@@ -18,6 +18,8 @@ pub(super) struct Job {
     pub(super) probe: Arc<Probe>,
     /// Its number among checks that are the same for several servers.
     pub(super) group: Option<u64>,
+    /// `ha_suspend`: the address is not here.
+    pub(super) suspended: bool,
     /// When the certificate that it saw last ends, in seconds since 1970.
     pub(super) certificate_ends: Option<i64>,
     /// Its end was told of.

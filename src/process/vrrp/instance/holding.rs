@@ -86,6 +86,7 @@ impl Living {
             (self.held_by_group, self.reported) = (false, None);
         }
         self.shared.keeper.cast(KeeperMsg::Prepare(Arc::clone(&settings)));
+        self.world.settings_are(&settings, &old);
         self.feed(Event::SettingsReplaced(Arc::clone(&settings)));
         let shut_changed = old.accept != settings.accept;
         if self.machine.state() == State::Master && !(removed.is_empty() && added.is_empty()) {

@@ -210,10 +210,10 @@ impl Living {
 
     /// Facts changed: sockets, source, faults and priority follow.
     fn world_changed(&mut self) {
+        if !self.world.is_complete_for(self.settings()) {
+            return;
+        }
         if let Some(pending) = &self.pending {
-            if !self.world.is_complete_for(self.settings()) {
-                return;
-            }
             // A script of weight 0 decides whether it may be master at all: its first result is waited for, except by one that resumes.
             let resumes = pending.resume.as_ref().is_some_and(|snapshot| snapshot.state != State::Init);
             if !resumes && !world::verdicts_are_in(self.settings(), &lock(&self.shared.readings)) {
@@ -235,6 +235,9 @@ impl Living {
             if priority != base {
                 tracing::info!(instance = %self.name, "({}) effective priority: {sum}", self.name);
                 tracing::info!(instance = %self.name, "({}) Changing effective priority from {base} to {priority}", self.name);
+                if pending.resume.is_none() {
+                    self.tell_first_priority(priority);
+                }
             }
             self.start(*pending, faults, priority, source);
             return;

@@ -52,6 +52,8 @@ pub(super) struct Reign {
     prepared: Option<(u64, Box<VrrpChanges>)>,
     dumps: Vec<Collecting>,
     running_said: bool,
+    /// Instances that wait for `Begin`.
+    waiting: Vec<Arc<Settings>>,
     last_ping: Option<Instant>,
     supervisor_silent: bool,
     phase: Phase,
@@ -100,6 +102,7 @@ impl Actor for Root {
             prepared: None,
             dumps: Vec::new(),
             running_said: false,
+            waiting: Vec::new(),
             last_ping: None,
             supervisor_silent: false,
             phase: Phase::Unconfigured,
@@ -155,13 +158,19 @@ impl Actor for Root {
 impl Reign {
     async fn supervisor_said(&mut self, myself: &ActorRef<RootMsg>, message: ToVrrp) -> Result<(), ActorProcessingErr> {
         match message {
-            ToVrrp::Configure { config, resume, known, sessions, replaces, keep_addresses } => {
+            ToVrrp::Configure { config, resume, known, sessions, replaces, keep_addresses, waits } => {
                 self.keep_addresses = keep_addresses;
                 self.known = known;
                 let reading = |(name, up): (String, bool)| (name, if up { Reading::Up } else { Reading::Down });
                 lock(&self.shared.readings).sessions = sessions.into_iter().map(reading).collect();
-                self.configure(myself, *config, resume, replaces).await;
+                self.configure(myself, *config, replaces).await;
+                if waits {
+                    tracing::debug!("VRRP waits for the balancer's table");
+                } else {
+                    self.begin(resume);
+                }
             }
+            ToVrrp::Begin => self.begin(Vec::new()),
             ToVrrp::Prepare { generation, changes } => self.prepare(generation, changes),
             ToVrrp::Commit { generation } => self.commit(generation),
             ToVrrp::Abandon { generation } => {
@@ -212,7 +221,8 @@ impl Reign {
         myself.send_after(SUPERVISOR_SILENCE, || RootMsg::ListenForSupervisor);
     }
 
-    async fn configure(&mut self, myself: &ActorRef<RootMsg>, config: VrrpConfig, resume: Vec<(String, Snapshot)>, replaces: bool) {
+    /// All but the instances.
+    async fn configure(&mut self, myself: &ActorRef<RootMsg>, config: VrrpConfig, replaces: bool) {
         if self.phase != Phase::Unconfigured {
             tracing::error!("configured twice: the second configuration is ignored");
             return;
@@ -235,8 +245,13 @@ impl Reign {
             self.build(myself, Member::Service(service)).await;
         }
         self.change_static(&Held::default(), &Held::of_host(&self.global));
+        self.waiting = config.instances;
+    }
+
+    /// The instances take part.
+    fn begin(&mut self, resume: Vec<(String, Snapshot)>) {
         let mut resume: HashMap<String, Snapshot> = resume.into_iter().collect();
-        for settings in config.instances {
+        for settings in std::mem::take(&mut self.waiting) {
             let snapshot = resume.remove(&settings.name);
             self.add(settings, snapshot);
         }
@@ -259,7 +274,8 @@ impl Reign {
     }
 
     fn say_running_once_all_are(&mut self) {
-        if !self.running_said && self.phase == Phase::Running && self.records.values().all(|record| record.snapshot.is_some()) {
+        let begun = self.phase == Phase::Running && self.waiting.is_empty();
+        if !self.running_said && begun && self.records.values().all(|record| record.snapshot.is_some()) {
             self.running_said = true;
             self.outbox.post(&FromVrrp::Running);
             tuning::give_back_memory();
@@ -307,6 +323,7 @@ impl Reign {
         }
         tracing::info!("Stopping");
         self.phase = Phase::Withdrawing;
+        self.waiting.clear();
         let ids: Vec<InstanceId> = self.records.keys().copied().collect();
         for id in ids {
             if self.shared.knows(id) {

@@ -98,6 +98,61 @@ fn the_sync_daemon_of_an_instance_has_its_number_but_in_the_old_form() {
 }
 
 #[test]
+fn the_first_sync_daemon_counts_and_what_makes_no_sense_in_its_line_is_left_out() {
+    let instance = "vrrp_instance VI_1 {\n interface eth0\n virtual_router_id 51\n lvs_sync_daemon_interface eth1\n virtual_ipaddress {\n 10.0.0.1\n }\n}\n";
+    let sync = |lines: &str| {
+        let (lvs, said) = read(&format!("global_defs {{\n{lines}\n}}\n{}", instance.replace("lvs_sync_daemon_interface eth1\n", "")));
+        (lvs.sync.map(|(daemon, follows)| (daemon.id, daemon.max_length, daemon.group, follows)), said)
+    };
+    let follows = Some("VI_1".to_owned());
+    let (found, said) = sync("lvs_sync_daemon eth0 VI_1 id 3\nlvs_sync_daemon eth0 VI_1 id 4");
+    assert_eq!(found, Some((3, None, None, follows.clone())));
+    assert_eq!(said, ["lvs_sync_daemon has already been specified as eth0 VI_1 - ignoring"]);
+    let (found, said) = sync("lvs_sync_daemon eth0 VI_9 id 3");
+    assert_eq!(found, None, "the original's words, and deed:");
+    assert_eq!(said, ["Unable to find vrrp instance VI_9 for lvs_syncd - clearing lvs_syncd config"]);
+    let (found, said) = sync("lvs_sync_daemon eth0 VI_1 7 maxlen 1000 group 10.0.0.1 foo");
+    assert_eq!(found, Some((7, Some(1000), None, follows.clone())));
+    assert_eq!(said.len(), 3, "{said:?}");
+    let (found, said) = sync("lvs_sync_daemon eth0 inst VI_1 inst VI_2 id");
+    assert_eq!(found, Some((51, None, None, follows)));
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert_eq!(sync("lvs_sync_daemon eth0123456789abcd VI_1").0, None);
+    let (lvs, said) = read(&format!(
+        "{instance}{}",
+        instance.replace("VI_1", "VI_2").replace("51", "52").replace("10.0.0.1", "10.0.0.2").replace("eth1", "eth2")
+    ));
+    assert_eq!(lvs.sync.map(|(daemon, follows)| (daemon.interface, follows)), Some(("eth1".to_owned(), Some("VI_1".to_owned()))));
+    assert!(said.iter().any(|line| line == "(VI_2) lvs_sync_daemon_interface has already been specified as eth1 - ignoring"), "{said:?}");
+}
+
+#[test]
+fn options_of_timeouts_and_of_flushing_count_one_by_one() {
+    use crate::lvs::settings::{FlushOnStop, Timeouts};
+    let timeouts = |words: &str| read(&format!("global_defs {{\n lvs_timeouts {words}\n}}\n")).0.timeouts;
+    let of = |tcp, tcp_fin, udp| Some(Timeouts { tcp, tcp_fin, udp });
+    assert_eq!(timeouts("tcp 5 foo 3 udp 9"), of(5, 0, 9));
+    assert_eq!(timeouts("tcp 5 udp x"), of(5, 0, 0));
+    assert_eq!([timeouts("tcp 5 tcp 6 udp"), timeouts("foo 3")], [of(6, 0, 0), None]);
+    let before = Timeouts { tcp: 900, tcp_fin: 120, udp: 300 };
+    assert_eq!(Timeouts { tcp: 200, ..Timeouts::default() }.or(before), Timeouts { tcp: 200, ..before });
+    let flush = |words: &str| read(&format!("global_defs {{\n lvs_flush_onstop {words}\n}}\n")).0.flush_on_stop;
+    assert_eq!([flush(""), flush("VS"), flush("vs")], [FlushOnStop::Everything, FlushOnStop::Ours, FlushOnStop::Not]);
+}
+
+#[test]
+fn suspension_needs_addresses_alone() {
+    let inner = " lb_algo rr\n lb_kind DR\n protocol TCP\n ha_suspend\n real_server 10.0.0.4 80 {\n }\n}\n";
+    let group = "virtual_server_group G {\n 10.0.0.9 80\n fwmark 7\n}\n";
+    for head in ["virtual_server fwmark 7", &format!("{group}virtual_server group G")] {
+        let (lvs, said) = read(&format!("{head} {{\n{inner}"));
+        assert!(!lvs.servers[0].ha_suspend);
+        assert!(said.iter().any(|line| line.ends_with(": cannot use ha_suspend with fwmarks - clearing ha_suspend")), "{said:?}");
+    }
+    assert!(read(&format!("virtual_server 10.0.0.9 80 {{\n{inner}")).0.servers[0].ha_suspend);
+}
+
+#[test]
 fn relics_are_warnings_that_say_what_they_were() {
     let loaded = load_text(
         "virtual_server 10.0.0.1 80 {\n lb_algo rr\n lb_kind NAT\n nat_mask 255.255.255.0\n persistence_timeout 0\n protocol TCP\n real_server 10.0.0.2 80 {\n connect_port 80\n }\n}\n",
