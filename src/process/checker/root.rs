@@ -95,6 +95,8 @@ pub(super) struct State {
     places: HashMap<ServiceName, usize>,
     /// What checkers said, for restarts; the rest is as configured.
     said: Said,
+    /// Whether BFD sessions are up.
+    sessions: HashMap<String, bool>,
     trust: Option<Arc<Trust>>,
     masters: HashSet<String>,
     keep_table: bool,
@@ -115,6 +117,7 @@ impl Actor for Root {
             health: Vec::new(),
             places: HashMap::new(),
             said: Said::new(),
+            sessions: HashMap::new(),
             trust: None,
             masters: HashSet::new(),
             keep_table: false,
@@ -177,6 +180,7 @@ impl State {
                 }
             }
             ToChecker::FileReads { name, value } => self.file_reads(&name, value),
+            ToChecker::Session(reads) => self.session(reads),
             ToChecker::ScriptEnded { checker, outcome } => {
                 tell(PROBER, prober::Msg::ScriptEnded { checker, outcome });
             }
@@ -302,6 +306,9 @@ impl State {
         }
         if let Some((concerned, watches)) = watches::changed(&old, &self.balancer, &origins, &self.said) {
             tell(PROBER, prober::Msg::Watch(concerned, watches));
+            for (name, up) in self.sessions.clone() {
+                self.follow(&name, up);
+            }
         }
         Ok(())
     }
