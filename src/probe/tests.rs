@@ -57,14 +57,14 @@ fn nowhere(kind: Kind) -> Checker {
 }
 
 pub(super) fn page(status: (u16, u16)) -> Kind {
-    Kind::Http(http::Settings {
+    Kind::Http(Arc::new(http::Settings {
         tls: false,
         urls: vec![http::Url { status: vec![status], ..http::Url::default() }],
         protocol: http::Protocol::V1_0,
         sni: false,
         sni_name: None,
         fast_recovery: false,
-    })
+    }))
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_name_server_answers() {
 #[test]
 fn udp_silence_is_success_and_refusal_is_not() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let kind = |reply| Kind::Udp(udp::Settings { payload: vec![1], reply });
+    let kind = |reply| Kind::Udp(Box::new(udp::Settings { payload: vec![1], reply }));
     let port = silent.local_addr().unwrap().port();
     assert_eq!(run(&checker(kind(None), port)), Ok(()));
     let reply = udp::Reply { pattern: vec![], min: 0, max: 255 };

@@ -195,6 +195,7 @@ impl State {
     fn build(&mut self, balancer: Balancer) {
         tracing::info!("Initializing ipvs");
         self.balancer = balancer;
+        self.balancer.share_settings();
         self.trust = trust(&self.balancer);
         self.health = self.balancer.servers.iter().map(|server| Health::new(server.clone())).collect();
         self.index();
@@ -364,7 +365,8 @@ impl State {
     /// What did not change is not looked at.
     fn reload(&mut self, changes: Changes) -> Result<(), ActorProcessingErr> {
         tracing::info!("Reinitializing ipvs");
-        let (balancer, origins) = changes.applied_to(&self.balancer).ok_or("changes of another configuration than the running one")?;
+        let (mut balancer, origins) = changes.applied_to(&self.balancer).ok_or("changes of another configuration than the running one")?;
+        balancer.share_settings();
         let old = std::mem::replace(&mut self.balancer, balancer);
         self.carry_over(&old);
         let (changed, gone) = self.take_up(&origins);
