@@ -5,6 +5,7 @@ mod converge;
 mod leaving;
 mod refused;
 
+use super::Ways;
 use crate::ipvs::wire::{Info, Mode};
 use crate::ipvs::{IpvsError, Socket, Way};
 use crate::lvs::marks::Marked;
@@ -63,14 +64,14 @@ pub(super) enum Msg {
 pub(super) struct Keeper;
 
 pub(super) struct Arguments {
-    /// The way to the kernel, when one is open already.
-    pub(super) way: Option<Way>,
+    /// The ways to the kernel that are open already.
+    pub(super) ways: Ways,
     /// Empty the table first (`lvs_flush`).
     pub(super) flush: bool,
 }
 
 pub(super) struct State {
-    way: Option<Way>,
+    ways: Ways,
     socket: Option<Socket>,
     desired: Table,
     /// What we know of the kernel's: of our services alone.
@@ -106,7 +107,7 @@ impl Actor for Keeper {
 
     async fn pre_start(&self, myself: ActorRef<Msg>, arguments: Arguments) -> Result<State, ActorProcessingErr> {
         let mut state = State {
-            way: arguments.way,
+            ways: arguments.ways,
             socket: None,
             desired: Table::new(),
             actual: Table::new(),
@@ -185,7 +186,7 @@ impl Actor for Keeper {
 
 impl State {
     fn open(&mut self) {
-        let way = self.way.clone().map_or_else(Way::open, Ok);
+        let way = self.ways.balancer.clone().map_or_else(Way::open, Ok);
         match way.and_then(Socket::over) {
             Ok(socket) => {
                 let Info { version: (major, minor, patch), buckets } = socket.info();
@@ -317,7 +318,10 @@ impl State {
         let Some(firewall) = firewall else { return Ok(()) };
         let marker = match &mut self.marker {
             Some(marker) => marker,
-            none => none.insert(Marker::open(&firewall)?),
+            none => none.insert(match &self.ways.firewall {
+                Some(way) => Marker::over(way.clone(), &firewall),
+                None => Marker::open(&firewall)?,
+            }),
         };
         marker.set(wanted)
     }

@@ -1,14 +1,13 @@
 //! The root actor: what the supervisor says becomes checks and health, health becomes the table that the keeper keeps.
 
-use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Concerned, Prober};
 use super::watches::{self, Said};
+use super::{Ways, dump};
 use crate::actor::{Backoff, Restarts, tell};
 use crate::check::{self, Failure, Kind, file, words};
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
-use crate::ipvs::Way;
 use crate::ipvs::wire::Mode;
 use crate::lvs::changes::{Changes, Origin};
 use crate::lvs::health::Health;
@@ -75,14 +74,13 @@ pub(super) struct Root;
 pub(super) struct RootArguments {
     /// To the supervisor.
     pub(super) outbox: Outbox<FromChecker>,
-    /// The way to the kernel's balancer, when it is open already.
-    pub(super) way: Option<Way>,
+    /// The ways to the kernel that are open already.
+    pub(super) ways: Ways,
 }
 
 pub(super) struct State {
     outbox: Outbox<FromChecker>,
-    /// The way to the kernel's balancer; without one every keeper opens its own.
-    way: Option<Way>,
+    ways: Ways,
     restarts: Restarts,
     balancer: Balancer,
     health: Vec<Health>,
@@ -104,7 +102,7 @@ impl Actor for Root {
     async fn pre_start(&self, _: ActorRef<RootMsg>, arguments: RootArguments) -> Result<State, ActorProcessingErr> {
         Ok(State {
             outbox: arguments.outbox,
-            way: arguments.way,
+            ways: arguments.ways,
             restarts: Restarts::new(Backoff::actor()),
             balancer: Balancer::default(),
             health: Vec::new(),
@@ -242,7 +240,7 @@ impl State {
             KEEPER => {
                 // Only the first one may empty the table: later ones find their own.
                 let flush = self.balancer.flush && std::mem::replace(&mut self.balancer.flush, false);
-                let arguments = keeper::Arguments { way: self.way.clone(), flush };
+                let arguments = keeper::Arguments { ways: self.ways.clone(), flush };
                 Actor::spawn_linked(Some(name.to_owned()), Keeper, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
             }
             _ => {

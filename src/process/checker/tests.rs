@@ -33,7 +33,7 @@ impl Child {
     async fn follow(balancer: Balancer, resume: Vec<(CheckerId, Word)>, quorums: Vec<(ServiceName, bool)>) -> Self {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let (outbox, inbox) = channel(theirs).unwrap();
-        let child = tokio::spawn(run(outbox, inbox, None));
+        let child = tokio::spawn(run(outbox, inbox, Ways::default()));
         let (to, from) = channel(ours).unwrap();
         let mut this = Self { to, from, child, first: Vec::new() };
         let replaces = !quorums.is_empty();
