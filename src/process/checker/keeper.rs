@@ -377,7 +377,7 @@ mod tests {
 
     #[test]
     fn half_of_a_sync_daemon_that_cannot_be_stopped_now_is_stopped_later() {
-        let mut state = State::new(Arguments { way: None, flush: false });
+        let mut state = State::new(Arguments { ways: Ways::default(), flush: false });
         let daemon = SyncDaemon::new("eth0".to_owned());
         state.running = vec![(Mode::Master, daemon.clone())];
         state.sync = (Some(daemon.clone()), vec![Mode::Backup]);
