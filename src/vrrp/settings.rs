@@ -200,6 +200,17 @@ impl Settings {
         })
     }
 
+    /// One of its VMACs by another name.
+    pub fn rename_vmac(&mut self, from: &str, to: &str) {
+        let vmacs = self.vmac.iter_mut().map(AsMut::as_mut).chain(&mut self.address_vmacs);
+        vmacs.filter(|vmac| vmac.name == from).for_each(|vmac| to.clone_into(&mut vmac.name));
+        for address in self.addresses.iter_mut().chain(&mut self.excluded) {
+            if address.vmac.as_deref() == Some(from) {
+                address.vmac = Some(to.to_owned());
+            }
+        }
+    }
+
     /// Every VMAC that it needs.
     pub fn vmacs(&self) -> impl Iterator<Item = &Vmac> {
         self.vmac.iter().map(AsRef::as_ref).chain(&self.address_vmacs)
