@@ -1,11 +1,12 @@
 //! What the VRRP child does to and hears from the kernel: reflector, addresses, VMACs, advert sockets, ARP and NDISC, nftables;
-//! and what the supervisor hears of processes.
+//! what the supervisor hears of processes; and the sockets of BFD.
 
 pub mod address;
 pub mod advert;
 pub mod announce;
 pub mod arp;
 pub mod connector;
+pub mod control;
 mod ethernet;
 mod ipv4;
 #[cfg(test)]

@@ -46,6 +46,7 @@ fn write(out: &mut String, global: &Global, namespace: Option<&str>) -> fmt::Res
     writeln!(out, " nftables with{} counters", if firewall.counters { "" } else { "out" })?;
     write_process(out, "VRRP", &global.vrrp_process)?;
     write_process(out, "Checker", &global.checker_process)?;
+    write_process(out, "BFD", &global.bfd_process)?;
     writeln!(out, " Script security {}", if global.enable_script_security { "enabled" } else { "disabled" })?;
     writeln!(out, " umask = 0{:o}", global.umask.unwrap_or(0o177))?;
     if !global.vrrp.startup_delay.is_zero() {
@@ -160,6 +161,7 @@ mod tests {
             " VRRP default protocol version = 2\n",
             " VRRP strict mode = false\n",
             " Checker process priority = 0\n",
+            " BFD process priority = 0\n",
             " Checker realtime limit = 10000\n",
             " umask = 0177\n",
         ] {

@@ -7,7 +7,7 @@ use crate::types::Family;
 use crate::vrrp::event::State;
 use crate::vrrp::settings::{GroupSettings, Transport};
 use crate::vrrp::track::Reading;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 /// Formats a wall-clock time in seconds since the epoch for people.
@@ -182,6 +182,22 @@ fn write_watched(out: &mut String, instances: &[InstanceView], tracking: &Tracki
         let status = if let Some(Reading::Value(value)) = (tracking.file)(&file.name) { value } else { 0 };
         writeln!(out, "   Status = {status}")?;
         write_users(out, instances.iter().flat_map(|view| view.settings.track_files.iter().map(move |track| (view, track))), &file.name)?;
+    }
+    write_sessions(out, instances, tracking)
+}
+
+/// Sessions that something tracks, by name.
+fn write_sessions(out: &mut String, instances: &[InstanceView], tracking: &Tracking<'_>) -> fmt::Result {
+    let tracks = || instances.iter().flat_map(|view| view.settings.track_bfds.iter().map(move |track| (view, track)));
+    let names: BTreeSet<&str> = tracks().map(|(_, track)| track.name.as_str()).collect();
+    if !names.is_empty() {
+        writeln!(out, "------< VRRP Track BFDs >------")?;
+    }
+    for name in names {
+        writeln!(out, " VRRP Track BFD = {name}")?;
+        let up = (tracking.session)(name) == Some(Reading::Up);
+        writeln!(out, "   Bfd is {}", if up { "up" } else { "down" })?;
+        write_users(out, tracks(), name)?;
     }
     Ok(())
 }

@@ -233,7 +233,8 @@ fn write_tracked(out: &mut String, settings: &Settings) -> fmt::Result {
     };
     list("scripts", "", &settings.track_scripts)?;
     list("files", ",", &settings.track_files)?;
-    list("processes", ",", &settings.track_processes)
+    list("processes", ",", &settings.track_processes)?;
+    list("BFDs", ":", &settings.track_bfds)
 }
 
 fn write_notify(out: &mut String, notify: Option<&Notify>) -> fmt::Result {

@@ -93,6 +93,9 @@ pub struct Settings {
     /// `track_process`, its group's included.
     #[serde(default)]
     pub track_processes: Vec<Track>,
+    /// `track_bfd`, its group's included.
+    #[serde(default)]
+    pub track_bfds: Vec<Track>,
     /// The `vrrp_sync_group` it is in.
     #[serde(default)]
     pub sync_group: Option<String>,
@@ -150,6 +153,7 @@ impl Settings {
             track_scripts: Vec::new(),
             track_files: Vec::new(),
             track_processes: Vec::new(),
+            track_bfds: Vec::new(),
             sync_group: None,
             notify: None,
             vmac: None,

@@ -17,7 +17,9 @@ pub(super) const GLOBAL: &[Row] = &[
     K::value("lvs_process_name", "NAME", "the old name of checker_process_name")
         .renamed("checker_process_name")
         .act(daemon::checker_process_name),
-    K::value("bfd_process_name", "NAME", "name of the BFD process").default("keepalived; keepalived_bfd with process_names"),
+    K::value("bfd_process_name", "NAME", "name of the BFD process")
+        .default("keepalived; keepalived_bfd with process_names")
+        .act(daemon::bfd_process_name),
     K::switch("use_symlink_paths", "keep symbolic links in script paths").default("off").since("2.3.2").act(daemon::use_symlink_paths),
     K::switch("set_supplementary_groups", "scripts get the groups of their user")
         .default("off")
@@ -249,16 +251,16 @@ pub(super) const GLOBAL: &[Row] = &[
     // scheduling
     K::value("vrrp_priority", "-20..19", "nice value of the VRRP process").default("0").lenient().act(daemon::nice),
     K::value("checker_priority", "-20..19", "nice value of the checker process").default("0").lenient().act(daemon::nice),
-    K::value("bfd_priority", "-20..19", "nice value of the BFD process").default("0").lenient(),
+    K::value("bfd_priority", "-20..19", "nice value of the BFD process").default("0").lenient().act(daemon::nice),
     K::flag("vrrp_no_swap", "keep the VRRP process in memory").act(daemon::no_swap),
     K::flag("checker_no_swap", "keep the checker process in memory").act(daemon::no_swap),
-    K::flag("bfd_no_swap", "keep the BFD process in memory"),
+    K::flag("bfd_no_swap", "keep the BFD process in memory").act(daemon::no_swap),
     K::value("vrrp_rt_priority", "1..99", "real-time priority of the VRRP process").default("none").lenient().act(daemon::rt_priority),
     K::value("checker_rt_priority", "1..99", "real-time priority of the checker process")
         .default("none")
         .lenient()
         .act(daemon::rt_priority),
-    K::value("bfd_rt_priority", "1..99", "real-time priority of the BFD process").default("none").lenient(),
+    K::value("bfd_rt_priority", "1..99", "real-time priority of the BFD process").default("none").lenient().act(daemon::rt_priority),
     K::values("vrrp_cpu_affinity", "CPU …", 1, 255, "processors of the VRRP process")
         .range("0..8191")
         .default("any")
@@ -269,7 +271,11 @@ pub(super) const GLOBAL: &[Row] = &[
         .default("any")
         .lenient()
         .act(daemon::cpu_affinity),
-    K::values("bfd_cpu_affinity", "CPU …", 1, 255, "processors of the BFD process").range("0..8191").default("any").lenient(),
+    K::values("bfd_cpu_affinity", "CPU …", 1, 255, "processors of the BFD process")
+        .range("0..8191")
+        .default("any")
+        .lenient()
+        .act(daemon::cpu_affinity),
     K::value("vrrp_rlimit_rttime", "MICROSECONDS", "longest real-time run of the VRRP process")
         .range("2..4294967295")
         .default("10000")
@@ -278,12 +284,15 @@ pub(super) const GLOBAL: &[Row] = &[
         .range("2..4294967295")
         .default("10000")
         .act(daemon::rt_limit),
-    K::value("bfd_rlimit_rttime", "MICROSECONDS", "longest real-time run of the BFD process").range("2..4294967295").default("10000"),
+    K::value("bfd_rlimit_rttime", "MICROSECONDS", "longest real-time run of the BFD process")
+        .range("2..4294967295")
+        .default("10000")
+        .act(daemon::rt_limit),
     K::value("vrrp_rlimit_rtime", "MICROSECONDS", "the old name of vrrp_rlimit_rttime").renamed("vrrp_rlimit_rttime").act(daemon::rt_limit),
     K::value("checker_rlimit_rtime", "MICROSECONDS", "the old name of checker_rlimit_rttime")
         .renamed("checker_rlimit_rttime")
         .act(daemon::rt_limit),
-    K::value("bfd_rlimit_rtime", "MICROSECONDS", "the old name of bfd_rlimit_rttime").renamed("bfd_rlimit_rttime"),
+    K::value("bfd_rlimit_rtime", "MICROSECONDS", "the old name of bfd_rlimit_rttime").renamed("bfd_rlimit_rttime").act(daemon::rt_limit),
     K::values("max_auto_priority", "[-1..99]", 0, 1, "real-time priority to take when late").default("0: never; 99 when written alone"),
     K::value("min_auto_priority_delay", "MICROSECONDS", "how late is late").range("1..10000000").default("1000000").lenient(),
     K::value("vrrp_netlink_cmd_rcv_bufs", "BYTES", "netlink receive buffer").range("1..2147483647").default("the system's").lenient(),

@@ -67,7 +67,7 @@ pub(super) const INSTANCE: &[Row] = &[
     // tracking
     K::list("track_file", "NAME [weight N [reverse]] …", "files whose content counts").act(watched::track_file),
     K::list("track_process", "NAME [weight N [reverse]] …", "processes that must run").act(watched::track_process),
-    K::list("track_bfd", "NAME [weight N [reverse]] …", "BFD sessions that must be up"),
+    K::list("track_bfd", "NAME [weight N [reverse]] …", "BFD sessions that must be up").act(watched::track_bfd),
     // behaviour
     K::value("down_timer_adverts", "1..100", "adverts missed before the master counts as down")
         .default("vrrp_down_timer_adverts; 3 in strict mode")
@@ -174,7 +174,7 @@ pub(super) const SYNC_GROUP: &[Row] = &[
     K::list("track_script", "NAME [weight N [reverse]] …", "scripts that must succeed").act(watched::track_script),
     K::list("track_file", "NAME [weight N [reverse]] …", "files whose content counts").act(watched::track_file),
     K::list("track_process", "NAME [weight N [reverse]] …", "processes that must run").act(watched::track_process),
-    K::list("track_bfd", "NAME [weight N [reverse]] …", "BFD sessions that must be up"),
+    K::list("track_bfd", "NAME [weight N [reverse]] …", "BFD sessions that must be up").act(watched::track_bfd),
     K::values("notify_master", "SCRIPT [USER [[:]GROUP]]", 1, 255, "run when it becomes master").default("none").act(notify::notify_master),
     K::values("notify_backup", "SCRIPT [USER [[:]GROUP]]", 1, 255, "run when it becomes backup").default("none").act(notify::notify_backup),
     K::values("notify_fault", "SCRIPT [USER [[:]GROUP]]", 1, 255, "run when it is unfit").default("none").act(notify::notify_fault),

@@ -76,6 +76,7 @@ pub(super) fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Dra
         track_scripts: together::tracks(reader, Kind::Script, &draft, group, priority),
         track_files: together::tracks(reader, Kind::File, &draft, group, priority),
         track_processes: together::tracks(reader, Kind::Process, &draft, group, priority),
+        track_bfds: together::tracks(reader, Kind::Bfd, &draft, group, priority),
         sync_group: group.map(|group| group.name.clone()),
         notify: draft.told.finish(group.map(|group| &group.told), reader.defaults.told),
         dont_track_primary: draft.dont_track_primary,

@@ -84,6 +84,7 @@ pub(crate) struct Draft {
     pub(super) track_scripts: Vec<TrackDraft>,
     pub(super) track_files: Vec<TrackDraft>,
     pub(super) track_processes: Vec<TrackDraft>,
+    pub(super) track_bfds: Vec<TrackDraft>,
     pub(super) told: NotifyDraft,
     /// `group` of a `vrrp_sync_group`.
     pub(super) members: Vec<(String, Span)>,

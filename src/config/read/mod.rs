@@ -1,5 +1,6 @@
 //! Walks the tree: every row of the tables says which function reads its keyword into the drafts here.
 
+pub(crate) mod bfd;
 pub(crate) mod daemon;
 mod finish;
 pub(crate) mod garp;
@@ -59,6 +60,8 @@ pub(crate) struct Reader {
     pub(super) groups: Vec<instance::Draft>,
     /// Tracked objects.
     pub(super) watched: watched::Drafts,
+    /// `bfd_instance` blocks.
+    pub(super) bfd: bfd::Drafts,
     /// `garp_group` blocks; the last is the one being read.
     pub(super) garp_groups: Vec<garp::Group>,
     /// The `track_group` blocks so far.

@@ -18,12 +18,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The three kinds of `track_*` blocks with names.
+/// The kinds of `track_*` blocks with names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     Script,
     File,
     Process,
+    Bfd,
 }
 
 impl Kind {
@@ -32,6 +33,7 @@ impl Kind {
             Self::Script => ("track_script", "vrrp_script"),
             Self::File => ("track_file", "track_file"),
             Self::Process => ("track_process", "vrrp_track_process"),
+            Self::Bfd => ("track_bfd", "bfd_instance"),
         }
     }
 
@@ -40,6 +42,7 @@ impl Kind {
             Self::Script => &drafts.scripts,
             Self::File => &drafts.files,
             Self::Process => &drafts.processes,
+            Self::Bfd => &drafts.bfds,
         }
     }
 
@@ -48,13 +51,14 @@ impl Kind {
             Self::Script => &draft.track_scripts,
             Self::File => &draft.track_files,
             Self::Process => &draft.track_processes,
+            Self::Bfd => &draft.track_bfds,
         }
     }
 
     /// The weight when nobody names one.
     const fn default_weight(self) -> i16 {
         match self {
-            Self::Script | Self::Process => 0,
+            Self::Script | Self::Process | Self::Bfd => 0,
             Self::File => 1,
         }
     }

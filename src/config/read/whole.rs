@@ -2,7 +2,7 @@
 
 use super::finish::{announce, instance};
 use super::instance::Draft;
-use super::{Reader, links, lvs, mail, notify, together, tracked, vmac};
+use super::{Reader, bfd, links, lvs, mail, notify, together, tracked, vmac};
 use crate::config::model::{Config, InstanceDefaults};
 use crate::syntax::{Complaint, Verdict};
 use crate::types::Version;
@@ -15,6 +15,7 @@ pub(crate) fn config(reader: &mut Reader) -> Config {
     notify::settle(reader);
     mail::settle(reader);
     together::complete(reader);
+    let bfd = bfd::settle(reader);
     let drafts = std::mem::take(&mut reader.groups);
     let instances = instances(reader, &drafts);
     links::limit_delays(reader, &instances);
@@ -28,7 +29,7 @@ pub(crate) fn config(reader: &mut Reader) -> Config {
         address.device.get_or_insert_with(|| global.default_interface.clone());
     }
     let instances = tracked::follow(reader, &mut global.vrrp, instances);
-    Config { global, instances, groups, watched, lvs }
+    Config { global, instances, groups, watched, lvs, bfd }
 }
 
 /// What an instance is that says nothing.

@@ -6,12 +6,13 @@ use super::{Msg, State, wants_checker};
 use crate::actor::Restart;
 use crate::check::Kind;
 use crate::check::tls::Files;
-use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
+use crate::ipc::messages::{CheckerId, PROTOCOL, SessionReads, ToChecker};
 use crate::lvs::changes::Changes;
 use crate::lvs::marks;
 use crate::lvs::settings::Balancer;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
+use crate::sys::clock;
 use crate::sys::pidfile::PidFile;
 use crate::sys::tuning;
 use crate::types::{ScriptOutcome, Secret};
@@ -154,6 +155,9 @@ impl State {
                 for instance in self.memory.masters() {
                     self.checker.post(ToChecker::Master { instance, master: true });
                 }
+                for (name, up) in self.sessions_for(|session| session.tells_checkers) {
+                    self.checker.post(ToChecker::Session(SessionReads { name, up, at: clock::now() }));
+                }
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
@@ -245,6 +249,11 @@ impl State {
         }
     }
 
+    /// A BFD session is up, or not.
+    pub(super) fn checker_hears_of_session(&self, reads: SessionReads) {
+        self.checker.post(ToChecker::Session(reads));
+    }
+
     /// The script of a `MISC_CHECK` ended.
     pub(super) fn checker_script_ended(&self, checker: CheckerId, outcome: ScriptOutcome) {
         self.checker.post(ToChecker::ScriptEnded { checker, outcome });
@@ -260,6 +269,7 @@ impl State {
         let mut balancer = self.balancer();
         balancer.share_with(&self.checker.told);
         self.memory.carry_checkers(&self.checker.told, &balancer);
+        self.config.lvs.share_with(&balancer);
         let Some(child) = &self.checker.child else {
             if wanted {
                 let _ = myself.cast(Msg::StartChecker);

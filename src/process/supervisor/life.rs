@@ -44,7 +44,7 @@ impl State {
             return;
         }
         if !self.wants_child() {
-            if self.wants_checker() {
+            if self.wants_checker() || self.wants_bfd() {
                 self.stands();
                 return;
             }
@@ -67,6 +67,7 @@ impl State {
                 config: Box::new(crate::config::vrrp(&self.config)),
                 resume,
                 known: self.memory.known(),
+                sessions: self.sessions_for(|session| session.tells_vrrp),
                 replaces: self.lives > 1,
                 keep_addresses: self.options.keep_addresses,
                 waits: held,
@@ -139,6 +140,7 @@ impl State {
             tuning: match role.name {
                 RoleName::Vrrp => tuning_of(&global.vrrp_process),
                 RoleName::Checker | RoleName::CheckerRaw => tuning_of(&global.checker_process),
+                RoleName::Bfd => tuning_of(&global.bfd_process),
                 RoleName::Mail => Tuning::default(),
             },
             parent: std::process::id(),
@@ -169,7 +171,9 @@ impl State {
 
     /// All pid files stand: whoever started the daemon may go on.
     pub(super) fn stands(&mut self) {
-        let missing = (self.wants_child() && self.child.is_none()) || (self.wants_checker() && !self.checker.exists());
+        let missing = (self.wants_child() && self.child.is_none())
+            || (self.wants_checker() && !self.checker.exists())
+            || (self.wants_bfd() && !self.bfd.exists());
         if missing {
             return;
         }
@@ -195,7 +199,8 @@ impl State {
 
     pub(super) fn is_ready(&mut self) {
         let vrrp = self.child.as_ref().map_or(!self.wants_child(), |child| child.running);
-        if !vrrp || (self.wants_checker() && !self.checker.is_running()) {
+        let others = (!self.wants_checker() || self.checker.is_running()) && (!self.wants_bfd() || self.bfd.is_running());
+        if !vrrp || !others {
             return;
         }
         if !std::mem::replace(&mut self.ready, true) {
@@ -213,6 +218,10 @@ impl State {
         };
         if restart.name == super::checker::NAME {
             self.checker_ended(myself, died, &restart);
+            return;
+        }
+        if restart.name == super::bfd::NAME {
+            self.bfd_ended(myself, died, &restart);
             return;
         }
         self.child = None;
@@ -265,6 +274,7 @@ impl State {
         tracing::info!("Stopping");
         self.systemd.stopping();
         self.exit.store(status, Ordering::Relaxed);
+        self.stop_bfd();
         match &self.child {
             // Its addresses first: as long as clients are sent here, there must be servers for them.
             Some(_) => self.post(ToVrrp::Stop),
@@ -276,7 +286,7 @@ impl State {
 
     /// The last child is gone.
     pub(super) fn end_if_alone(&self, myself: &ActorRef<Msg>) {
-        if self.child.is_none() && !self.checker.exists() {
+        if self.child.is_none() && !self.checker.exists() && !self.bfd.exists() {
             myself.stop(None);
         }
     }

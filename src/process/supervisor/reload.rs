@@ -223,6 +223,7 @@ impl State {
 
     fn balance(&mut self, myself: &ActorRef<Msg>) {
         let told = self.reload_checker(myself);
+        self.reload_bfd(myself);
         self.watch_for_planned_reloads(myself);
         self.tell_status();
         self.reload.phase = Phase::Balancing;

@@ -109,7 +109,7 @@ pub(super) enum InstanceMsg {
     AddressLost { device: Arc<str>, prefix: IpPrefix },
     /// The sync group moves.
     Group(GroupOrder),
-    /// Some tracked script, file or process reads differently now.
+    /// Some tracked script, file, process or BFD session reads differently now.
     ReadingsChanged,
     /// Its VMACs stand, but for those whose interface is missing; or why one does not.
     Vmacs { fault: Option<String> },
@@ -381,6 +381,8 @@ pub(super) enum WatcherMsg {
     FileReads { name: String, value: i64 },
     /// How many processes match.
     ProcessCount { name: String, count: u32 },
+    /// Whether a BFD session is up.
+    Session { name: String, up: bool },
     #[cfg(test)]
     Panic,
 }

@@ -65,8 +65,8 @@ impl Child {
         let config = VrrpConfig { instances: instances.into_iter().map(Arc::new).collect(), ..VrrpConfig::default() };
         let replaces = !resume.is_empty();
         let child = Self { root, ended, inbox, _supervisor: supervisor, _child: child };
-        let (config, known) = (Box::new(config), Vec::new());
-        child.tell(ToVrrp::Configure { config, resume, known, replaces, keep_addresses: false, waits });
+        let (config, known, sessions) = (Box::new(config), Vec::new(), Vec::new());
+        child.tell(ToVrrp::Configure { config, resume, known, sessions, replaces, keep_addresses: false, waits });
         child
     }
 

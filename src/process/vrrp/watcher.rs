@@ -1,4 +1,4 @@
-//! Scripts, files and processes that instances track: when to ask for a run, and what everything reads now.
+//! Scripts, files, processes and BFD sessions that instances track: when to ask for a run, and what everything reads now.
 
 use super::messages::{InstanceMsg, RootMsg, WatcherMsg};
 use super::shared::{Shared, lock};
@@ -19,6 +19,7 @@ pub(super) struct Readings {
     pub(super) scripts: HashMap<String, Reading>,
     pub(super) files: HashMap<String, Reading>,
     pub(super) processes: HashMap<String, Reading>,
+    pub(super) sessions: HashMap<String, Reading>,
 }
 
 pub(super) struct Watcher;
@@ -63,6 +64,7 @@ impl Actor for Watcher {
             WatcherMsg::ScriptEnded { name, outcome } => state.feed(&name, Fact::Ended(outcome)),
             WatcherMsg::FileReads { name, value } => state.file_reads(name, value),
             WatcherMsg::ProcessCount { name, count } => state.process_count(&name, count),
+            WatcherMsg::Session { name, up } => state.session_reads(name, up),
             #[cfg(test)]
             WatcherMsg::Panic => std::panic::panic_any("asked to"),
         }
@@ -146,6 +148,13 @@ impl Watching {
         let reading = Reading::Value(value);
         if lock(&self.shared.readings).files.insert(name.clone(), reading) != Some(reading) {
             tracing::debug!("track file {name} now reads {value}");
+            self.shared.instances.tell_all(|| InstanceMsg::ReadingsChanged);
+        }
+    }
+
+    fn session_reads(&self, name: String, up: bool) {
+        let reading = if up { Reading::Up } else { Reading::Down };
+        if lock(&self.shared.readings).sessions.insert(name, reading) != Some(reading) {
             self.shared.instances.tell_all(|| InstanceMsg::ReadingsChanged);
         }
     }

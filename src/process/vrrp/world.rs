@@ -203,7 +203,11 @@ impl World {
         let scripts = settings.track_scripts.iter().filter_map(|track| tracked("script", track, readings.scripts.get(&track.name)));
         let files = settings.track_files.iter().filter_map(|track| tracked("file", track, readings.files.get(&track.name)));
         let processes = settings.track_processes.iter().filter_map(|track| tracked("process", track, readings.processes.get(&track.name)));
-        track::sum_up(settings.priority, &interfaces.chain(scripts).chain(files).chain(processes).collect::<Vec<_>>())
+        // A session of which nobody has said anything is not up.
+        let session = |track: &Track| *readings.sessions.get(&track.name).unwrap_or(&Reading::Down);
+        let sessions = settings.track_bfds.iter().filter_map(|track| tracked("BFD instance", track, Some(&session(track))));
+        let all = interfaces.chain(scripts).chain(files).chain(processes).chain(sessions);
+        track::sum_up(settings.priority, &all.collect::<Vec<_>>())
     }
 
     fn down(&self, name: &str) -> Option<Fault> {

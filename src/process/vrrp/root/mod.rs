@@ -7,16 +7,17 @@ mod reload;
 
 use super::deadlines::Haste;
 use super::messages::{Held, InstanceId, InstanceMsg, KeeperMsg, Leaving, ListenerMsg, Member, RootMsg, Service, WatcherMsg};
-use super::shared::Shared;
+use super::shared::{Shared, lock};
 use crate::actor::{Backoff, Restarts};
 use crate::config::model::{VrrpChanges, VrrpConfig, VrrpGlobal, Watched};
 use crate::ipc::Outbox;
-use crate::ipc::messages::{FromVrrp, ToVrrp};
+use crate::ipc::messages::{FromVrrp, SessionReads, ToVrrp};
 use crate::process::rooted::Heard;
 use crate::sys::{clock, tuning};
 use crate::types::{Family, Instant};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::settings::{GroupSettings, Settings};
+use crate::vrrp::track::Reading;
 use building::again;
 use dumps::Collecting;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -158,9 +159,11 @@ impl Actor for Root {
 impl Reign {
     async fn supervisor_said(&mut self, myself: &ActorRef<RootMsg>, message: ToVrrp) -> Result<(), ActorProcessingErr> {
         match message {
-            ToVrrp::Configure { config, resume, known, replaces, keep_addresses, waits } => {
+            ToVrrp::Configure { config, resume, known, sessions, replaces, keep_addresses, waits } => {
                 self.keep_addresses = keep_addresses;
                 self.known = known;
+                let reading = |(name, up): (String, bool)| (name, if up { Reading::Up } else { Reading::Down });
+                lock(&self.shared.readings).sessions = sessions.into_iter().map(reading).collect();
                 self.configure(myself, *config, replaces).await;
                 if waits {
                     tracing::debug!("VRRP waits for the balancer's table");
@@ -177,11 +180,26 @@ impl Reign {
             ToVrrp::ScriptEnded { name, outcome } => self.shared.watcher.cast(WatcherMsg::ScriptEnded { name, outcome }),
             ToVrrp::FileReads { name, value } => self.shared.watcher.cast(WatcherMsg::FileReads { name, value }),
             ToVrrp::ProcessCount { name, count } => self.shared.watcher.cast(WatcherMsg::ProcessCount { name, count }),
+            ToVrrp::Session(reads) => self.session(reads),
             ToVrrp::Ping(number) => self.pinged(myself, number),
             ToVrrp::Dump(dump) => self.dump(dump),
             ToVrrp::Stop => self.withdraw(myself),
         }
         Ok(())
+    }
+
+    fn session(&self, SessionReads { name, up, at }: SessionReads) {
+        let usec = clock::now().since(at).as_micros();
+        tracing::debug!("Received BFD event: instance {name} is in state {} (delivered in {usec} usec)", if up { "Up" } else { "Down" });
+        let was_up = lock(&self.shared.readings).sessions.get(&name) == Some(&Reading::Up);
+        if was_up != up {
+            let tracks = |settings: &Settings| settings.track_bfds.iter().any(|track| track.name == name);
+            for record in self.records.values().filter(|record| tracks(&record.settings)) {
+                let state = if up { "UP" } else { "DOWN" };
+                tracing::info!("VRRP_Instance({}) Tracked BFD instance {name} is {state}", record.settings.name);
+            }
+        }
+        self.shared.watcher.cast(WatcherMsg::Session { name, up });
     }
 
     fn pinged(&mut self, myself: &ActorRef<RootMsg>, number: u64) {

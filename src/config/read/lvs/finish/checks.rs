@@ -7,9 +7,10 @@ use super::warn;
 use crate::check::regex::Regex;
 use crate::check::{Checker, Kind, Target, Timing, dns, file, http, misc, smtp, udp};
 use crate::config::read::Reader;
-use crate::syntax::Complaint;
+use crate::syntax::{Complaint, suggest};
 use crate::types::Family;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) fn checker(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft, outer: &Times) -> Option<Checker> {
@@ -79,9 +80,10 @@ fn kind(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft
                 max: draft.lengths.1.unwrap_or(255),
                 ..reply
             });
-            Kind::Udp(udp::Settings { payload: draft.payload.clone(), reply })
+            Kind::Udp(Box::new(udp::Settings { payload: draft.payload.clone(), reply }))
         }
         "FILE_CHECK" => return tracked(reader, draft),
+        "BFD_CHECK" => return session(reader, real, draft),
         "MISC_CHECK" => return script(reader, server, real, draft),
         _ => return None,
     })
@@ -96,7 +98,7 @@ fn script(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Dra
     command.user = draft.user.clone();
     let times = draft.times.or(&real.times.or(&server.times));
     let timeout = draft.timeout.or(times.delay_loop).unwrap_or(Duration::from_secs(60));
-    Some(Kind::Misc(misc::Settings { command, timeout, dynamic: draft.dynamic }))
+    Some(Kind::Misc(Box::new(misc::Settings { command, timeout, dynamic: draft.dynamic })))
 }
 
 fn tracked(reader: &mut Reader, draft: &checker::Draft) -> Option<Kind> {
@@ -111,6 +113,27 @@ fn tracked(reader: &mut Reader, draft: &checker::Draft) -> Option<Kind> {
     };
     let (weight, reverse) = draft.file_weight.unwrap_or(block);
     Some(Kind::File(file::Settings { name, weight, reverse }))
+}
+
+fn session(reader: &mut Reader, real: &Real, draft: &checker::Draft) -> Option<Kind> {
+    let (server, mut near) = (real.socket, None);
+    let problem = match &draft.bfd {
+        None => "No name has been specified for BFD_CHECKER - skipping".to_owned(),
+        Some(name) if !reader.bfd.tells_checkers(name) => {
+            near = suggest::nearest(name, reader.bfd.names_for_checkers()).map(|near| format!("did you mean '{near}'?"));
+            format!("BFD_CHECK - BFD {name} not configured")
+        }
+        // The first of them counts.
+        Some(name)
+            if real.checkers.iter().take_while(|other| !std::ptr::eq(*other, draft)).any(|other| other.bfd.as_ref() == Some(name)) =>
+        {
+            format!("BFD_CHECK - RS already monitoring {name}")
+        }
+        Some(name) => return Some(Kind::Bfd(name.clone())),
+    };
+    let help = near.unwrap_or_else(|| "the checker is left out".to_owned());
+    reader.complain(Complaint::error(draft.span, format!("([{}]:{}) {problem}", server.ip(), server.port())).help(help));
+    None
 }
 
 fn helo(reader: &Reader, draft: &checker::Draft) -> String {
@@ -138,14 +161,14 @@ fn pages(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draf
             tls_compliant: tls && url.tls_compliant.unwrap_or(draft.tls_compliant),
         });
     }
-    Some(Kind::Http(http::Settings {
+    Some(Kind::Http(Arc::new(http::Settings {
         tls,
         urls,
         protocol: draft.protocol,
         sni: draft.sni,
         sni_name: draft.sni_name.clone(),
         fast_recovery: draft.fast_recovery,
-    }))
+    })))
 }
 
 /// `regex` and its companions; without a `regex` they mean nothing. Outside `None` the whole checker is left out.
