@@ -323,3 +323,17 @@ fn other_networks_are_told_again_and_again() {
         assert_eq!(seen(VIP.into()).len(), 1, "its adverts tell of this one");
     });
 }
+
+#[test]
+fn a_name_that_something_else_has_is_left_to_it() {
+    laboratory(&["ka1", "client"], |lab| {
+        let ka1 = lab.host("ka1");
+        ka1.sh(&format!("ip link add {NAME} type veth peer name other")).unwrap();
+        let mut daemon = start(ka1, &fast_with(100, "use_vmac"));
+        only(lab, "ka1", VIP, secs(10));
+        assert_eq!(stands_on(ka1), index(ka1, "vrrp1.51"));
+        assert!(answers(lab, VIP));
+        daemon.stop().unwrap();
+        assert!(exists(ka1, NAME) && !exists(ka1, "vrrp1.51"));
+    });
+}

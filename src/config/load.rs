@@ -46,6 +46,8 @@ struct Uses {
     sources: Arc<Sources>,
     /// Every use of an interface (the first of each, when this is no test); none with `dynamic_interfaces`.
     interfaces: Vec<InterfaceUse>,
+    /// Names of VMACs that are written, and in which instances.
+    vmacs: Vec<InterfaceUse>,
     /// Where a command stands, by its words.
     scripts: HashMap<Vec<OsString>, Span>,
 }
@@ -61,6 +63,17 @@ impl Loaded {
         });
         let mut places = Places::new(&self.written.sources);
         self.report.add(uses.into_iter().map(|used| missing(used, &mut places)).collect::<Vec<_>>());
+    }
+
+    /// Adds to the report which VMACs cannot have the names that are written for them, since other interfaces have them.
+    pub fn require_vmac_names(&mut self, is_free: impl Fn(&str) -> bool) {
+        let mut places = Places::new(&self.written.sources);
+        let taken = std::mem::take(&mut self.written.vmacs).into_iter().filter(|used| !is_free(&used.name));
+        let said = taken.map(|InterfaceUse { name, purpose, span }| {
+            let message = format!("({purpose}) interface {name} already exists and is not a private macvlan; ignoring vmac if_name");
+            Diagnostic::new(Complaint::warning(span, message).help("the VMAC gets a name of its own".to_owned()), &mut places)
+        });
+        self.report.add(said.collect::<Vec<_>>());
     }
 
     /// A finding about a script, at the line that names it.
@@ -185,10 +198,10 @@ fn conclude(config: Config, mut reader: Reader, sources: Sources, mut complaints
         let mut seen = HashSet::new();
         interfaces.retain(|used| seen.insert(used.name.clone()));
     }
-    let scripts = std::mem::take(&mut reader.scripts);
+    let (scripts, vmacs) = (std::mem::take(&mut reader.scripts), std::mem::take(&mut reader.vmac_names));
     complaints.append(reader.into_complaints());
     let report = Report::new(complaints, &sources);
-    Loaded { config, report, written: Uses { sources: Arc::new(sources), interfaces, scripts } }
+    Loaded { config, report, written: Uses { sources: Arc::new(sources), interfaces, vmacs, scripts } }
 }
 
 fn missing(used: InterfaceUse, places: &mut Places<'_>) -> Diagnostic {

@@ -6,6 +6,8 @@ use super::{EXIT_FATAL, paths, relay, scripts};
 use crate::config::copies::{self, Copies};
 use crate::config::model::{Config, Global};
 use crate::config::{Diagnostic, LoadOptions, Loaded, Report, Severity};
+use crate::net::rtnl::Rtnl;
+use crate::net::vmac::PRIVATE;
 use crate::sys::safefile::write_private;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -62,6 +64,10 @@ pub(super) fn log(report: &Report) {
 /// Holds the interfaces that are named against those of this network namespace.
 pub(super) fn require_interfaces(loaded: &mut Loaded) {
     loaded.require_interfaces(|name| nix::net::if_::if_nametoindex(name).is_ok());
+    loaded.require_vmac_names(|name| {
+        let link = || Rtnl::open().ok()?.link(name).ok()?;
+        nix::net::if_::if_nametoindex(name).is_err() || link().is_none_or(|link| link.macvlan == Some(PRIVATE))
+    });
 }
 
 /// `-t`: the problems with the lines they are in, on standard error or appended to the file; the exit status.

@@ -7,7 +7,6 @@ use crate::vrrp::rule::Rule;
 use crate::vrrp::trackers::Track;
 use crate::vrrp::vmac::Vmac;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -171,42 +170,6 @@ impl Settings {
             transport: self.transport.key(),
             vmac: self.vmac.as_ref().map(|vmac| (vmac.name.clone(), vmac.mac)),
         }
-    }
-
-    /// The interface that adverts travel on.
-    pub fn wire(&self) -> Option<&str> {
-        match &self.vmac {
-            Some(vmac) if !self.xmit_base => Some(&vmac.name),
-            _ => self.interface.as_deref(),
-        }
-    }
-
-    /// The interface of addresses that name none.
-    pub fn home(&self) -> Option<&str> {
-        self.vmac.as_ref().map(|vmac| vmac.name.as_str()).or(self.interface.as_deref())
-    }
-
-    /// The interface that an address of this instance goes on. What is not of the instance's family has no place on its VMAC,
-    /// whose Ethernet address is the family's.
-    pub fn place<'s>(&'s self, address: &'s VirtualAddress) -> Option<&'s str> {
-        let own = if address.prefix.family() == self.family { self.home() } else { self.interface.as_deref() };
-        let written = address.device.as_deref().filter(|device| Some(*device) != self.interface.as_deref());
-        address.vmac.as_deref().or(written).or(own)
-    }
-
-    /// The addresses that `garp_extra_if` is for: one of every interface that adverts do not come from.
-    pub fn announced_elsewhere(&self) -> impl Iterator<Item = &VirtualAddress> {
-        let mut seen = HashSet::new();
-        self.addresses.iter().chain(&self.excluded).filter(move |address| {
-            let place = self.place(address);
-            let on_vmac = || self.address_vmacs.iter().any(|vmac| Some(vmac.name.as_str()) == place);
-            place != self.home() && (self.announce.extra_if_all || on_vmac()) && seen.insert(place)
-        })
-    }
-
-    /// Every VMAC that it needs.
-    pub fn vmacs(&self) -> impl Iterator<Item = &Vmac> {
-        self.vmac.iter().map(AsRef::as_ref).chain(&self.address_vmacs)
     }
 
     /// Whether the addresses answer nothing while this router is master (`no_accept`, `vrrp_strict`).

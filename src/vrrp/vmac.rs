@@ -1,7 +1,9 @@
 //! Interfaces that an instance makes for itself: VMACs, which carry the virtual router's own Ethernet address (`use_vmac`).
 
 use crate::types::{Family, MacAddr, Vrid};
+use crate::vrrp::settings::{Settings, VirtualAddress};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// Longest name of an interface (IFNAMSIZ less its end).
 pub const NAME_BYTES: usize = 15;
@@ -46,6 +48,56 @@ pub fn names(prefix: &str, vrid: Vrid, family: Family) -> impl Iterator<Item = S
         let kept = (0..=room.min(prefix.len())).rev().find_map(|length| prefix.get(..length)).unwrap_or_default();
         format!("{kept}{end}")
     })
+}
+
+/// Where what belongs to an instance is, with a VMAC and without.
+impl Settings {
+    /// The interface that adverts travel on.
+    pub fn wire(&self) -> Option<&str> {
+        match &self.vmac {
+            Some(vmac) if !self.xmit_base => Some(&vmac.name),
+            _ => self.interface.as_deref(),
+        }
+    }
+
+    /// The interface of addresses that name none.
+    pub fn home(&self) -> Option<&str> {
+        self.vmac.as_ref().map(|vmac| vmac.name.as_str()).or(self.interface.as_deref())
+    }
+
+    /// The interface that an address of this instance goes on. What is not of the instance's family has no place on its VMAC,
+    /// whose Ethernet address is the family's.
+    pub fn place<'s>(&'s self, address: &'s VirtualAddress) -> Option<&'s str> {
+        let own = if address.prefix.family() == self.family { self.home() } else { self.interface.as_deref() };
+        let written = address.device.as_deref().filter(|device| Some(*device) != self.interface.as_deref());
+        address.vmac.as_deref().or(written).or(own)
+    }
+
+    /// The addresses that `garp_extra_if` is for: one of every interface that adverts do not come from.
+    pub fn announced_elsewhere(&self) -> impl Iterator<Item = &VirtualAddress> {
+        let mut seen = HashSet::new();
+        self.addresses.iter().chain(&self.excluded).filter(move |address| {
+            let place = self.place(address);
+            let on_vmac = || self.address_vmacs.iter().any(|vmac| Some(vmac.name.as_str()) == place);
+            place != self.home() && (self.announce.extra_if_all || on_vmac()) && seen.insert(place)
+        })
+    }
+
+    /// One of its VMACs by another name.
+    pub fn rename_vmac(&mut self, from: &str, to: &str) {
+        let vmacs = self.vmac.iter_mut().map(AsMut::as_mut).chain(&mut self.address_vmacs);
+        vmacs.filter(|vmac| vmac.name == from).for_each(|vmac| to.clone_into(&mut vmac.name));
+        for address in self.addresses.iter_mut().chain(&mut self.excluded) {
+            if address.vmac.as_deref() == Some(from) {
+                address.vmac = Some(to.to_owned());
+            }
+        }
+    }
+
+    /// Every VMAC that it needs.
+    pub fn vmacs(&self) -> impl Iterator<Item = &Vmac> {
+        self.vmac.iter().map(AsRef::as_ref).chain(&self.address_vmacs)
+    }
 }
 
 #[cfg(test)]

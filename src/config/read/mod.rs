@@ -78,6 +78,8 @@ pub(crate) struct Reader {
     pub(crate) scripts: HashMap<Vec<OsString>, Span>,
     /// Keywords of `global_defs` that count once, and have been read.
     once: Vec<&'static str>,
+    /// Names that are written for VMACs.
+    pub(crate) vmac_names: Vec<InterfaceUse>,
     /// VMACs so far.
     vmacs: vmac::Names,
     /// Instance names, and where they were given.

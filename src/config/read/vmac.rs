@@ -2,7 +2,7 @@
 
 use super::finish::warn;
 use super::instance::Draft;
-use super::{Line, Reader};
+use super::{InterfaceUse, Line, Reader};
 use crate::syntax::{Complaint, Span, Word};
 use crate::types::{Family, MacAddr, Vrid};
 use crate::vrrp::settings::VirtualAddress;
@@ -31,6 +31,13 @@ pub(crate) struct Names {
     taken: HashMap<String, (String, MacAddr)>,
 }
 
+impl Names {
+    /// The VMAC with this Ethernet address on this interface: the kernel has no two of them.
+    fn same(&self, base: &str, mac: MacAddr) -> Option<String> {
+        self.taken.iter().find(|(_, (on, taken))| on == base && *taken == mac).map(|(name, _)| name.clone())
+    }
+}
+
 const LEFT_OUT: &str = "the word is left out";
 
 pub(crate) fn use_vmac(reader: &mut Reader, line: &Line<'_>) {
@@ -53,7 +60,11 @@ pub(crate) fn use_vmac(reader: &mut Reader, line: &Line<'_>) {
                 let message = format!("VMAC interface name '{text}' too long or invalid characters - ignoring");
                 reader.complain(Complaint::error(word.span, message).expected(format!("a name of at most {NAME_BYTES} bytes")));
             }
-            text => draft.name = Some((text.to_owned(), word.span)),
+            text => {
+                let purpose = reader.instance().name.clone();
+                reader.vmac_names.push(InterfaceUse { name: text.to_owned(), purpose, span: word.span });
+                draft.name = Some((text.to_owned(), word.span));
+            }
         }
     }
     reader.instance().vmac = Some(draft);
@@ -183,7 +194,16 @@ fn own(reader: &mut Reader, draft: &Draft, base: &str, vrid: Vrid, family: Famil
         None => vmac::virtual_mac(vrid, family),
     };
     let prefix = reader.defaults.vmac_prefix.clone();
-    let written = said.name.as_ref().map(|(name, _)| name.clone());
+    let written = said.name.clone();
+    let shared = written.as_ref().and_then(|(name, _)| Some(reader.vmacs.same(base, mac)?).filter(|other| other != name));
+    let written = match (written, shared) {
+        (Some((_, span)), Some(other)) => {
+            let message = format!("({}) {mac} on {base} is {other} already - ignoring name", draft.name);
+            reader.complain(Complaint::warning(span, message).expected("one VMAC, or another MAC address"));
+            None
+        }
+        (written, _) => written.map(|(name, _)| name),
+    };
     let name = name(&mut reader.vmacs, written, prefix.as_deref(), base, mac, vrid, family);
     // An IPv4 VMAC needs IPv6 only for addresses of its instance that are of the other family.
     let ipv6 = family == Family::V6 || draft.excluded.iter().any(|address| address.prefix.family() == Family::V6);
@@ -193,9 +213,11 @@ fn own(reader: &mut Reader, draft: &Draft, base: &str, vrid: Vrid, family: Famil
 /// The name of the VMAC with this Ethernet address on this interface; whoever needs the same VMAC shares it, for the kernel
 /// has no two of them.
 fn name(names: &mut Names, written: Option<String>, prefix: Option<&str>, base: &str, mac: MacAddr, vrid: Vrid, family: Family) -> String {
-    let same = || names.taken.iter().find(|(_, (on, taken))| on == base && *taken == mac).map(|(name, _)| name.clone());
     let free = |name: &String| !names.taken.contains_key(name) && !names.written.contains_key(name);
-    let name = written.or_else(same).or_else(|| vmac::names(prefix.unwrap_or("vrrp"), vrid, family).find(free)).unwrap_or_default();
+    let name = written
+        .or_else(|| names.same(base, mac))
+        .or_else(|| vmac::names(prefix.unwrap_or("vrrp"), vrid, family).find(free))
+        .unwrap_or_default();
     names.taken.insert(name.clone(), (base.to_owned(), mac));
     name
 }
@@ -326,6 +348,10 @@ mod tests {
         let two = block("A", 51, "use_vmac") + &block("B", 51, "use_vmac").replace("10.0.0.51", "fd00::1").replace("10.0.0", "fd00:");
         let (instances, _) = read(&two);
         assert_eq!(instances.iter().map(|settings| own(settings).0).collect::<Vec<_>>(), ["vrrp.51", "vrrp6.51"]);
+        let group = "mcast_dst_ip 224.0.0.19\nuse_vmac two";
+        let (instances, complaints) = read(&(block("A", 51, "use_vmac one") + &block("B", 51, group)));
+        assert_eq!(instances.iter().map(|settings| own(settings).0).collect::<Vec<_>>(), ["one", "one"]);
+        assert!(complaints.len() == 1 && complaints[0].contains("is one already - ignoring name"), "{complaints:?}");
         let prefixed = format!("global_defs {{\nvmac_prefix abc\nvmac_addr_prefix def\n}}\n{}", block("A", 51, "use_vmac"));
         assert_eq!(own(&read(&prefixed).0[0]).0, "abc.51");
     }

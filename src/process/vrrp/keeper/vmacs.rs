@@ -47,52 +47,51 @@ impl Keeping {
     }
 
     fn make(&mut self, id: InstanceId, name: &str, vmac: &Vmac) -> Result<(), String> {
-        let failed = |error: std::io::Error| format!("cannot look for interface {}: {error}", vmac.name);
-        let Some(base) = self.rtnl.link(&vmac.base).map_err(failed)? else { return Ok(()) };
-        let known = self.vmacs.standing.get(&vmac.name).map(|standing| standing.index);
+        let Some(base) = self.look_for(&vmac.base)? else { return Ok(()) };
+        let known = self.vmacs.standing.get(&vmac.name).map(|standing| (standing.index, standing.vmac.clone()));
         // before it is there: it is the one that is to do without
         if vmac.family == Family::V4 && self.vmacs.reverse_path.is_empty() {
             self.spread_rp_filter();
         }
-        let link = match self.rtnl.link(&vmac.name).map_err(failed)? {
-            Some(link) if !vmac::is_vmac(&link, base.index, vmac.mac) => {
-                return Err(format!(
-                    "interface {} already exists and is not a private macvlan with {} on {}",
-                    vmac.name, vmac.mac, vmac.base
-                ));
-            }
-            Some(link) => {
-                if known != Some(link.index) {
-                    tracing::info!(instance = name, "({name}) Found matching interface {}", vmac.name);
-                    self.prepare_vmac(name, vmac, &link)?;
-                }
-                link
+        let found = self.look_for(&vmac.name)?;
+        let link = match found.clone() {
+            Some(link) if vmac::is_vmac(&link, base.index, vmac.mac) => link,
+            Some(_) => {
+                let what = format!("a private macvlan with {} on {}", vmac.mac, vmac.base);
+                return Err(format!("interface {} already exists and is not {what}", vmac.name));
             }
             None => {
                 self.remove_namesakes(vmac, &base);
-                let order = LinkOp::Make { name: vmac.name.clone(), base: base.index, mac: vmac.mac };
-                self.order(order)?;
-                let Some(link) = self.rtnl.link(&vmac.name).map_err(failed)? else { return Ok(()) };
-                self.prepare_vmac(name, vmac, &link)?;
-                tracing::info!(instance = name, "({name}): Success creating VMAC interface {}", vmac.name);
+                self.order(LinkOp::Make { name: vmac.name.clone(), base: base.index, mac: vmac.mac })?;
+                let Some(link) = self.look_for(&vmac.name)? else { return Ok(()) };
                 link
             }
         };
-        if known != Some(link.index) {
-            self.show(vmac)?;
-        }
         let users = self.vmacs.standing.remove(&vmac.name).map(|standing| standing.users).unwrap_or_default();
         let mut standing = Standing { vmac: vmac.clone(), index: link.index, base: base.index, users };
         standing.users.insert(id);
         self.vmacs.standing.insert(vmac.name.clone(), standing);
+        if known.as_ref() != Some(&(link.index, vmac.clone())) {
+            self.prepare_vmac(name, vmac, &link)?;
+        }
+        if known.is_none_or(|(index, _)| index != link.index) {
+            match found {
+                Some(_) => tracing::info!(instance = name, "({name}) Found matching interface {}", vmac.name),
+                None => tracing::info!(instance = name, "({name}): Success creating VMAC interface {}", vmac.name),
+            }
+            self.show(vmac)?;
+        }
         self.borrow_link_local(vmac, &base, &link);
         Ok(())
     }
 
+    fn look_for(&mut self, interface: &str) -> Result<Option<Link>, String> {
+        self.rtnl.link(interface).map_err(|error| format!("cannot look for interface {interface}: {error}"))
+    }
+
     /// Whoever waits for it need not wait for the kernel's message.
     fn show(&mut self, vmac: &Vmac) -> Result<(), String> {
-        let failed = |error: std::io::Error| format!("cannot look for interface {}: {error}", vmac.name);
-        if let Some(link) = self.rtnl.link(&vmac.name).map_err(failed)? {
+        if let Some(link) = self.look_for(&vmac.name)? {
             self.shared.mirror().learn(link);
             self.shared.listener.cast(ListenerMsg::LookAt(vmac.name.as_str().into()));
         }
@@ -134,9 +133,7 @@ impl Keeping {
                 problems.push(format!("cannot set {key} of {interface}: {error}"));
             }
         };
-        if !vmac.ipv6 {
-            set("ipv6", &vmac.name, "disable_ipv6", "1");
-        }
+        set("ipv6", &vmac.name, "disable_ipv6", if vmac.ipv6 { "0" } else { "1" });
         if vmac.family == Family::V4 {
             for (key, value) in [("arp_ignore", "1"), ("accept_local", "1"), ("rp_filter", "0"), ("promote_secondaries", "1")] {
                 set("ipv4", &vmac.name, key, value);

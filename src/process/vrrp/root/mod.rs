@@ -2,6 +2,7 @@
 
 mod building;
 mod dumps;
+mod names;
 mod reload;
 
 use super::deadlines::Haste;
@@ -252,6 +253,7 @@ impl Reign {
     fn begin(&mut self, resume: Vec<(String, Snapshot)>) {
         let mut resume: HashMap<String, Snapshot> = resume.into_iter().collect();
         for settings in std::mem::take(&mut self.waiting) {
+            let settings = self.with_free_names(None, settings);
             let snapshot = resume.remove(&settings.name);
             self.add(settings, snapshot);
         }

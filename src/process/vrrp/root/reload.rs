@@ -56,6 +56,7 @@ impl Reign {
             }
         }
         for (id, _, settings) in changed {
+            let settings = self.with_free_names(Some(id), settings);
             self.names.insert(settings.name.clone(), id);
             if let Some(record) = self.records.get_mut(&id) {
                 record.settings = Arc::clone(&settings);
@@ -63,6 +64,7 @@ impl Reign {
             self.shared.tell(id, InstanceMsg::Replace(settings));
         }
         for settings in added {
+            let settings = self.with_free_names(None, settings);
             self.add(settings, None);
         }
         self.outbox.post(&FromVrrp::Committed { generation });
