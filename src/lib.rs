@@ -8,6 +8,7 @@
 //! | [`types`] | words every room uses: `Vrid`, `Priority`, `Family`, `IpPrefix`, `MacAddr`, `Instant` |
 //! | [`syntax`] | what a configuration looks like: spans, diagnostics, lexer, parser, TOML into the same `Tree`, keyword tables, the one layout |
 //! | [`vrrp`] | the protocol as arithmetic: packet, checksum, auth, receive checks, state machine, announcements, settings, stats |
+//! | [`bfd`] | bidirectional forwarding detection as arithmetic: packet, state machine, settings |
 //! | [`check`] | health checks: one file a checker with its settings and its dialogue, and their schedule |
 //! | [`lvs`] | what the balancer should contain: settings, health and quorum, plan = desired − actual |
 //! | [`config`] | what the words mean together: model, read, validate, diff and plan of a reload, written down again as text or TOML |
@@ -29,6 +30,8 @@ pub mod types;
 pub mod syntax;
 
 pub mod vrrp;
+
+pub mod bfd;
 
 pub mod check;
 

@@ -23,8 +23,8 @@ fn only6(lab: &Lab, host: &str) {
 }
 
 /// Kills ka1 and checks that ka2 took over on time.
-fn assert_failover(lab: &Lab, mut first: Daemon) {
-    std::thread::sleep(millis(300));
+fn assert_failover(lab: &Lab, mut first: Daemon, second: &Daemon) {
+    follows(lab, second);
     first.kill_all();
     assert_succession_on_time(lab, "ka1", "ka2", INTERVAL, 90);
 }
@@ -33,7 +33,7 @@ fn assert_failover(lab: &Lab, mut first: Daemon) {
 fn unicast_adverts_reach_every_peer_and_fail_over_on_time() {
     laboratory(&["ka1", "ka2", "ka3"], |lab| {
         let first = start(lab.host("ka1"), &unicast(100, "172.25.254.10", "172.25.254.20\n 172.25.254.30", ""));
-        let _second = start(lab.host("ka2"), &unicast(90, "172.25.254.20", "172.25.254.10\n 172.25.254.30", ""));
+        let second = start(lab.host("ka2"), &unicast(90, "172.25.254.20", "172.25.254.10\n 172.25.254.30", ""));
         let _third = start(lab.host("ka3"), &unicast(80, "172.25.254.30", "172.25.254.10\n 172.25.254.20", ""));
         only(lab, "ka1", VIP, secs(5));
         let mark = lab.capture().mark();
@@ -43,7 +43,7 @@ fn unicast_adverts_reach_every_peer_and_fail_over_on_time() {
             assert!(to_peer.len() >= 2 && to_peer.iter().all(|advert| advert.checksum_ok && advert.ttl == 255 && advert.version == 3));
         }
         assert!(seen.iter().all(|advert| advert.to != IpAddr::from([224, 0, 0, 18])));
-        assert_failover(lab, first);
+        assert_failover(lab, first, &second);
         assert!(!lab.host("ka3").has(VIP));
     });
 }
@@ -119,11 +119,11 @@ fn a_multicast_group_of_ones_own_is_sent_to_and_listened_to() {
     laboratory(HOSTS, |lab| {
         let config = |priority| format!("global_defs {{\n vrrp_mcast_group4 224.0.0.100\n}}\n{}", fast(priority));
         let first = start(lab.host("ka1"), &config(100));
-        let _second = start(lab.host("ka2"), &config(90));
+        let second = start(lab.host("ka2"), &config(90));
         only(lab, "ka1", VIP, secs(5));
         let seen = wait_adverts(lab, 0, "ka1", 3, secs(2)).pop().unwrap();
         assert_eq!((seen.to, seen.mac_to.to_string().as_str()), ([224, 0, 0, 100].into(), "01:00:5e:00:00:64"));
-        assert_failover(lab, first);
+        assert_failover(lab, first, &second);
     });
 }
 
@@ -132,11 +132,11 @@ fn mcast_src_ip_is_the_source_of_adverts() {
     laboratory(HOSTS, |lab| {
         lab.host("ka1").add_address("eth0", prefix("172.25.254.11/24")).unwrap();
         let first = start(lab.host("ka1"), &fast_with(100, "mcast_src_ip 172.25.254.11"));
-        let _second = start(lab.host("ka2"), &fast(90));
+        let second = start(lab.host("ka2"), &fast(90));
         only(lab, "ka1", VIP, secs(5));
         let seen = wait_adverts(lab, 0, "ka1", 2, secs(2)).pop().unwrap();
         assert_eq!((seen.from, seen.checksum_ok), ([172, 25, 254, 11].into(), true));
-        assert_failover(lab, first);
+        assert_failover(lab, first, &second);
     });
 }
 
@@ -144,7 +144,7 @@ fn mcast_src_ip_is_the_source_of_adverts() {
 fn ipv6_multicast_adverts_come_from_the_link_local_address_and_fail_over_on_time() {
     laboratory(HOSTS, |lab| {
         let first = start(lab.host("ka1"), &ipv6(100, ""));
-        let _second = start(lab.host("ka2"), &ipv6(90, ""));
+        let second = start(lab.host("ka2"), &ipv6(90, ""));
         only6(lab, "ka1");
         let seen = wait_adverts(lab, 0, "ka1", 3, secs(3)).pop().unwrap();
         let (group, from): (Ipv6Addr, IpAddr) = ("ff02::12".parse().unwrap(), seen.from);
@@ -153,7 +153,7 @@ fn ipv6_multicast_adverts_come_from_the_link_local_address_and_fail_over_on_time
         assert_eq!(seen.addresses, ["fe80::100".parse::<IpAddr>().unwrap(), VIP6.parse().unwrap()]);
         assert_eq!(seen.length, 8 + 2 * 16);
         assert!(answers(lab, VIP6.parse::<IpAddr>().unwrap()));
-        assert_failover(lab, first);
+        assert_failover(lab, first, &second);
         lab.wait("an answer from ka2", secs(3), || answers(lab, VIP6.parse::<IpAddr>().unwrap())).unwrap();
     });
 }
@@ -163,12 +163,12 @@ fn ipv6_unicast_goes_to_the_peer_and_fails_over_on_time() {
     laboratory(HOSTS, |lab| {
         let config = |priority, own: &str, peer: &str| ipv6(priority, &format!("unicast_src_ip {own}\n    unicast_peer {{\n {peer}\n }}"));
         let first = start(lab.host("ka1"), &config(100, "fd00:25::10", "fd00:25::20"));
-        let _second = start(lab.host("ka2"), &config(90, "fd00:25::20", "fd00:25::10"));
+        let second = start(lab.host("ka2"), &config(90, "fd00:25::20", "fd00:25::10"));
         only6(lab, "ka1");
         let seen = wait_adverts(lab, 0, "ka1", 3, secs(3)).pop().unwrap();
         assert_eq!((seen.from, seen.to), (lab.host("ka1").ipv6().into(), lab.host("ka2").ipv6().into()));
         assert!(seen.checksum_ok);
-        assert_failover(lab, first);
+        assert_failover(lab, first, &second);
     });
 }
 

@@ -71,6 +71,20 @@ fn systemd_finds_no_fault_in_the_units() {
 }
 
 #[test]
+fn an_ordinary_users_pid_files_stand_where_it_may_write() {
+    let help = Command::new(common::binary()).arg("--help").output().unwrap();
+    let help = String::from_utf8_lossy(&help.stderr);
+    let options = help.lines().filter(|line| line.contains("pidfile")).filter_map(|line| line.split("--").nth(1)?.split('=').next());
+    let unit = std::fs::read_to_string(unit("keepalived-unprivileged.service")).unwrap();
+    let mut count = 0;
+    for option in options {
+        assert!(unit.contains(&format!(" --{option}=/run/keepalived/")), "no --{option}");
+        count += 1;
+    }
+    assert!(count >= 3, "{help}");
+}
+
+#[test]
 fn both_units_start_the_daemon_alike() {
     for (name, _) in UNITS {
         let text = std::fs::read_to_string(unit(name)).unwrap();

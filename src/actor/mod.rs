@@ -1,4 +1,4 @@
-//! Thin helpers over ractor: a root supervisor with back-off; and a troupe of actors too many to be ractor's.
+//! Thin helpers over ractor: a root supervisor with back-off, a timer; and a troupe of actors too many to be ractor's.
 //!
 //! An actor that supervises others keeps a [`Restarts`] table in its state and overrides `handle_supervisor_evt` (ractor's
 //! default stops the supervisor when a child ends):
@@ -18,10 +18,12 @@
 //! its state are lost, and an `ActorRef` of the dead generation stays dead: look the current one up by its name with
 //! [`current`] or post with [`tell`]. Orders that must not be lost (the desired state) are sent again after a restart.
 
+mod alarm;
 mod backoff;
 mod restarts;
 mod troupe;
 
+pub use alarm::Alarm;
 pub use backoff::Backoff;
 pub use restarts::{Restart, Restarts};
 pub use troupe::{ByNumber, Part, Then, Troupe};

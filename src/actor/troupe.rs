@@ -115,6 +115,12 @@ impl<P: Part> Troupe<P> {
         self.lock().mail.is_empty()
     }
 
+    /// How many messages wait for this part.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self, number: u32) -> usize {
+        self.lock().mail.iter().filter(|(to, _)| *to == number).count()
+    }
+
     /// Lets the parts act, for ever. Cancel safe: the messages stay. `failed` hears the number of a part that panicked and the
     /// panic's text; its state is gone, and so is what it is told before a part enters in its place.
     pub async fn perform(&self, failed: impl Fn(u32, String)) {

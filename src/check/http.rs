@@ -3,6 +3,12 @@
 //! The client is our own because the digest is that of the bytes after the header *as they were sent* (genhash prints the same):
 //! a library that takes chunks apart would find another.
 
+mod digest;
+mod round;
+
+pub use digest::{digest_of, hex};
+pub use round::{Progress, Round};
+
 use super::dialogue::{Dialogue, Failure, Step};
 use super::regex::{Expression, PAGE_LIMIT, Regex};
 use md5::{Digest, Md5};
@@ -155,10 +161,13 @@ impl Http {
         Some(OddLength { promised, came: self.came })
     }
 
-    /// Reads the header when it is whole; answers the body bytes that came with it.
-    fn header(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    /// Takes bytes of the header and reads it when it is whole; answers the body bytes that came with it.
+    fn header(&mut self, bytes: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
         let Stage::Header(pending) = &mut self.stage else { return Ok(None) };
-        let Some((end, body)) = header_end(pending) else {
+        // Its end is four bytes long. A header that trickles in is not looked through again for every byte.
+        let seen = pending.len().saturating_sub(3);
+        pending.extend_from_slice(bytes);
+        let Some((end, body)) = header_end(pending.get(seen..).unwrap_or_default()).map(|(end, body)| (seen + end, seen + body)) else {
             return if pending.len() > HEADER_LIMIT { Err(Failure::TooLong(HEADER_LIMIT)) } else { Ok(None) };
         };
         let head = String::from_utf8_lossy(pending.get(..end).unwrap_or_default()).into_owned();
@@ -218,15 +227,12 @@ impl Dialogue for Http {
     }
 
     fn received(&mut self, bytes: &[u8]) -> Step {
-        match &mut self.stage {
-            Stage::Header(pending) => {
-                pending.extend_from_slice(bytes);
-                match self.header() {
-                    Ok(Some(rest)) => self.body(&rest),
-                    Ok(None) => Step::Read,
-                    Err(failure) => Step::Done(Err(failure)),
-                }
-            }
+        match &self.stage {
+            Stage::Header(_) => match self.header(bytes) {
+                Ok(Some(rest)) => self.body(&rest),
+                Ok(None) => Step::Read,
+                Err(failure) => Step::Done(Err(failure)),
+            },
             Stage::Body { .. } => self.body(bytes),
             Stage::Over => Step::Done(Err(Failure::ClosedEarly)),
         }
@@ -262,80 +268,6 @@ fn content_length(head: &str) -> Option<u64> {
         let (name, value) = line.split_once(':')?;
         if name.trim().eq_ignore_ascii_case("content-length") { value.trim().parse().ok() } else { None }
     })
-}
-
-/// Lower-case hex digits, as genhash prints them.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// 32 hex digits.
-pub fn digest_of(text: &str) -> Option<[u8; 16]> {
-    let mut digest = [0; 16];
-    if text.len() != 32 || !text.is_ascii() {
-        return None;
-    }
-    for (at, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(digest)
-}
-
-/// Which URL is next: one after another, and after a failure only the failed one until it works (runtime behaviour of keepalived 2.2.7).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Round {
-    next: usize,
-    failed: Option<usize>,
-}
-
-/// What a URL's result means for its checker.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Progress {
-    /// More URLs to check before the checker knows.
-    Next,
-    /// All of them are fine.
-    AllFine,
-    /// This one is not.
-    Failed,
-}
-
-impl Round {
-    /// Index of the URL that fails.
-    pub const fn failed(&self) -> Option<usize> {
-        self.failed
-    }
-
-    /// Index of the URL to check now.
-    pub const fn url(&self) -> usize {
-        match self.failed {
-            Some(failed) => failed,
-            None => self.next,
-        }
-    }
-
-    /// The current URL answered.
-    pub fn ended(&mut self, urls: usize, success: bool) -> Progress {
-        match (success, self.failed) {
-            (false, _) => {
-                self.failed = Some(self.url());
-                Progress::Failed
-            }
-            (true, Some(_)) => {
-                // It works again: all of them, from the first.
-                self.failed = None;
-                self.next = 0;
-                if urls <= 1 { Progress::AllFine } else { Progress::Next }
-            }
-            (true, None) if self.next + 1 < urls => {
-                self.next += 1;
-                Progress::Next
-            }
-            (true, None) => {
-                self.next = 0;
-                Progress::AllFine
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -428,17 +360,6 @@ mod tests {
         assert_eq!(http(None).received(b"SSH-2.0-x\r\n\r\n"), Step::Done(Err(Failure::Malformed("no HTTP status line"))));
         assert_eq!(http(None).closed(), Step::Done(Err(Failure::ClosedEarly)));
         assert_eq!(http(None).received(&vec![b'a'; HEADER_LIMIT + 1]), Step::Done(Err(Failure::TooLong(HEADER_LIMIT))));
-    }
-
-    #[test]
-    fn a_failed_url_is_retried_alone_then_all_are_checked() {
-        let mut round = Round::default();
-        assert_eq!(round.ended(3, true), Progress::Next);
-        assert_eq!(round.ended(3, false), Progress::Failed);
-        assert_eq!(round.url(), 1);
-        assert_eq!(round.ended(3, true), Progress::Next);
-        assert_eq!(round.url(), 0);
-        assert_eq!([round.ended(3, true), round.ended(3, true), round.ended(3, true)], [Progress::Next, Progress::Next, Progress::AllFine]);
     }
 
     proptest! {

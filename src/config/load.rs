@@ -3,7 +3,7 @@
 use super::keywords::ROOT;
 use super::model::Config;
 use super::paths::Tables;
-use super::read::{InterfaceUse, Reader, finish};
+use super::read::{InterfaceUse, Reader, whole};
 use crate::syntax::gather::gather;
 use crate::syntax::parse::{parse, parse_each};
 use crate::syntax::preprocess::Line;
@@ -100,7 +100,7 @@ pub(super) fn load_in_parts<T>(
         Ok(text) => {
             let mut reader = reader(files);
             parse_each(&text, ROOT, &mut complaints, |item| reader.keyword(&item));
-            let config = finish::config(&mut reader);
+            let config = whole::config(&mut reader);
             let tree = Tree { items: Vec::new() };
             let seen = look(&Written { tree: &tree, sources: &text.sources, includes: &text.includes, lines: &text.lines }, &config);
             (conclude(config, reader, text.sources, complaints, options), Some(seen))
@@ -169,7 +169,7 @@ fn understand<T>(
     look: impl FnOnce(&Written<'_, '_>, &Config, &mut Complaints) -> T,
 ) -> (Config, T) {
     reader.walk(&written.tree.items);
-    let config = finish::config(reader);
+    let config = whole::config(reader);
     let seen = look(written, &config, complaints);
     (config, seen)
 }
@@ -177,6 +177,8 @@ fn understand<T>(
 /// Everything has been read and understood.
 fn conclude(config: Config, mut reader: Reader, sources: Sources, mut complaints: Complaints, options: &LoadOptions) -> Loaded {
     let mut interfaces = std::mem::take(&mut reader.interfaces);
+    // VMACs are there when they are needed
+    interfaces.retain(|used| !reader.makes_interface(&used.name));
     if config.global.vrrp.dynamic_interfaces {
         interfaces.clear();
     } else if !options.config_test {

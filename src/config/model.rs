@@ -28,6 +28,9 @@ pub struct Config {
     pub groups: Vec<Arc<GroupSettings>>,
     /// Tracked objects that something tracks.
     pub watched: Watched,
+    /// `bfd_instance` blocks. Names are unique, and neighbours.
+    #[serde(default)]
+    pub bfd: Vec<Arc<crate::bfd::settings::Settings>>,
 }
 
 /// `vrrp_script`, `track_file` and `vrrp_track_process` blocks; names are unique within a kind.
@@ -131,6 +134,9 @@ pub struct Global {
     pub vrrp_process_name: Option<String>,
     /// `checker_process_name`, `lvs_process_name`.
     pub checker_process_name: Option<String>,
+    /// `bfd_process_name`.
+    #[serde(default)]
+    pub bfd_process_name: Option<String>,
     /// `umask`, e.g. 0o177.
     pub umask: Option<u32>,
     /// `script_user USER [GROUP]`.
@@ -172,6 +178,9 @@ pub struct Global {
     pub vrrp_process: Scheduling,
     /// `checker_priority` and its like.
     pub checker_process: Scheduling,
+    /// `bfd_priority` and its like.
+    #[serde(default)]
+    pub bfd_process: Scheduling,
     /// `process_monitor_rcv_bufs`, bytes.
     #[serde(default)]
     pub process_buffer: Option<u32>,
@@ -183,7 +192,7 @@ pub struct Global {
     pub set_supplementary_groups: bool,
 }
 
-/// How the kernel treats a child: the words that begin with `vrrp_` or `checker_`.
+/// How the kernel treats a child: the words that begin with `vrrp_`, `checker_` or `bfd_`.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 pub struct Scheduling {
     /// `priority` (nice value), -20..=19.
@@ -212,6 +221,7 @@ impl Default for Global {
             process_name: None,
             vrrp_process_name: None,
             checker_process_name: None,
+            bfd_process_name: None,
             umask: None,
             script_user: None,
             enable_script_security: false,
@@ -232,6 +242,7 @@ impl Default for Global {
             instance_defaults: InstanceDefaults::default(),
             vrrp_process: Scheduling::default(),
             checker_process: Scheduling::default(),
+            bfd_process: Scheduling::default(),
             process_buffer: None,
             use_symlink_paths: false,
             set_supplementary_groups: false,

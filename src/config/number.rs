@@ -136,6 +136,27 @@ pub(super) fn decimal_at(reader: &mut Reader, line: &Line<'_>, at: usize, kind: 
     None
 }
 
+/// A decimal number of milliseconds; `range` is in microseconds.
+pub(super) fn milliseconds(reader: &mut Reader, line: &Line<'_>, range: &RangeInclusive<u64>, instead: &str) -> Option<Duration> {
+    let word = line.arg(0)?;
+    let (low, high) = (range.start() / 1000, range.end() / 1000);
+    let checked = |value: u64| if range.contains(&value) { Ok(value) } else { Err(Bad::Outside(format!("[{low}.000, {high}.000]"))) };
+    let bad = match micros(word).and_then(|thousandfold| checked(thousandfold / 1000)) {
+        Ok(value) => return Some(Duration::from_micros(value)),
+        Err(bad) => bad,
+    };
+    let message = format!("{}: {}", &*line.word, bad.say(word));
+    if let Some(value) = with_unit(word).filter(|value| range.contains(value)) {
+        let shown = (value / 1000).to_string();
+        let help = format!("the unit is taken: {shown} ms (keepalived leaves the line out)");
+        let complaint = Complaint::warning(word.span, message).expected("milliseconds without a unit").help(help);
+        reader.complain(complaint.rule("unit").fix(word.span, shown));
+        return Some(Duration::from_micros(value));
+    }
+    reader.complain(Complaint::error(word.span, message).expected(format!("milliseconds, {low} to {high}")).help(instead.to_owned()));
+    None
+}
+
 /// `5s`, `5sec`, `500ms` in microseconds.
 fn with_unit(word: &str) -> Option<u64> {
     let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());

@@ -1,19 +1,22 @@
 //! What can be said, by direction. The wrong message cannot be sent; unknown bytes are a decode error.
 
+use crate::bfd::event::Snapshot;
+use crate::bfd::settings::Settings as Session;
 use crate::config::model::{MailTls, VrrpChanges, VrrpConfig};
 use crate::lvs::changes::Changes;
 use crate::lvs::name::ServiceName;
 use crate::lvs::settings::Balancer;
 use crate::lvs::word::{Wish, Word};
-use crate::types::{ScriptOutcome, Secret};
-use crate::vrrp::event::Snapshot;
+use crate::types::{Instant, ScriptOutcome, Secret};
+use crate::vrrp::event::Snapshot as VrrpSnapshot;
 use crate::vrrp::notify::Notice;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Raised with every change to these enums: both ends come from one executable, so a mismatch is a bug that says so.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 
 /// Supervisor to VRRP child.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -23,14 +26,20 @@ pub enum ToVrrp {
         /// The validated configuration.
         config: Box<VrrpConfig>,
         /// Predecessor's snapshots by instance name; empty at a first start.
-        resume: Vec<(String, Snapshot)>,
+        resume: Vec<(String, VrrpSnapshot)>,
         /// What the predecessor knew of scripts, by name: good or bad.
         known: Vec<(String, bool)>,
+        /// Whether BFD sessions are up, by name.
+        sessions: Vec<(String, bool)>,
         /// The last process died: its addresses may still be there.
         replaces: bool,
         /// `-X`/`-V`: leave addresses in place at exit.
         keep_addresses: bool,
+        /// No instance takes part before `Begin`: who becomes master must have servers for the clients that come.
+        waits: bool,
     },
+    /// The balancer's table stands, or has been waited for long enough: instances take part.
+    Begin,
     /// Reload, phase one: look at the changes, answer `Prepared` or `Refused`, change nothing.
     Prepare {
         /// Number of this reload.
@@ -69,6 +78,8 @@ pub enum ToVrrp {
         /// How many.
         count: u32,
     },
+    /// A BFD session is up, or not.
+    Session(SessionReads),
     /// Are you alive?
     Ping(u64),
     /// Say all you know (SIGUSR1, SIGUSR2, JSON).
@@ -127,7 +138,7 @@ pub enum FromVrrp {
         /// Instance name.
         instance: String,
         /// For a successor.
-        snapshot: Box<Snapshot>,
+        snapshot: Box<VrrpSnapshot>,
     },
     /// An instance is gone (reload).
     Removed {
@@ -259,6 +270,8 @@ pub enum ToChecker {
         /// How.
         outcome: ScriptOutcome,
     },
+    /// A BFD session is up, or not.
+    Session(SessionReads),
     /// Are you alive?
     Ping(u64),
     /// Say all you know (SIGUSR1).
@@ -277,8 +290,10 @@ pub enum FromChecker {
         /// `PROTOCOL` of the sender.
         protocol: u32,
     },
-    /// Configured: checks run, the table is what it should be (or cannot be, and the log says why).
+    /// Configured: checks run.
     Running,
+    /// The table in the kernel is what it should be, for the first time (or cannot be, and the log says why).
+    TableStands,
     /// I am alive.
     Pong(u64),
     /// A reload is done.
@@ -300,6 +315,64 @@ pub enum FromChecker {
         checker: CheckerId,
         /// What it wants.
         wish: Option<Wish>,
+    },
+    /// Text asked for by `Dump`.
+    Dumped(String),
+    /// Exiting in good order.
+    Stopped,
+}
+
+/// What a BFD session has come to.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SessionReads {
+    /// The `bfd_instance`.
+    pub name: String,
+    /// Whether it is up.
+    pub up: bool,
+    /// When it said so.
+    pub at: Instant,
+}
+
+/// Supervisor to BFD child.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum ToBfd {
+    /// First message: the sessions, and what a predecessor left of them (by name).
+    Configure {
+        /// `bfd_instance` blocks.
+        sessions: Vec<Arc<Session>>,
+        /// Predecessor's snapshots; empty at a first start.
+        resume: Vec<(String, Snapshot)>,
+    },
+    /// Reload: these are the sessions from now on; what did not change goes on untouched.
+    Reload(Vec<Arc<Session>>),
+    /// Are you alive?
+    Ping(u64),
+    /// Say all you know (SIGUSR1).
+    Dump,
+    /// Tell the neighbours and exit.
+    Stop,
+}
+
+/// BFD child to supervisor.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum FromBfd {
+    /// First message.
+    Hello {
+        /// `PROTOCOL` of the sender.
+        protocol: u32,
+    },
+    /// Configured: sessions run.
+    Running,
+    /// I am alive.
+    Pong(u64),
+    /// A session changed state, or what a successor must know of it changed.
+    Changed {
+        /// The `bfd_instance`.
+        session: String,
+        /// For a successor.
+        snapshot: Box<Snapshot>,
+        /// When.
+        at: Instant,
     },
     /// Text asked for by `Dump`.
     Dumped(String),

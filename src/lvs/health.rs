@@ -46,8 +46,11 @@ impl Server {
     }
 
     fn weight(&self, settings: &RealServer) -> i64 {
-        let sum: i64 = self.0.iter().flat_map(|said| &said.deltas).map(|(_, delta)| *delta).sum();
-        (i64::from(settings.weight) + sum).clamp(0, WEIGHT_MAX)
+        // A file may hold any number.
+        let deltas = self.0.iter().flat_map(|said| &said.deltas);
+        let sum: i128 = deltas.map(|(_, delta)| i128::from(*delta)).sum();
+        let weight = (i128::from(settings.weight) + sum).clamp(0, i128::from(WEIGHT_MAX));
+        i64::try_from(weight).unwrap_or(WEIGHT_MAX)
     }
 
     fn set(&mut self, checker: usize, fails: bool) {

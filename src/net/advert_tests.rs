@@ -4,6 +4,7 @@ use crate::net::lab::{self, FAR, Lab};
 use crate::net::rtnl::Rtnl;
 use crate::types::IpPrefix;
 use proptest::prelude::*;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 const GROUP4: IpAddr = IpAddr::V4(Ipv4Addr::new(224, 0, 0, 18));

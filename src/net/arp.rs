@@ -1,5 +1,6 @@
 //! Gratuitous ARP: "this address is at my MAC", asked as a question that nobody needs to answer.
 
+use super::ethernet;
 use crate::types::MacAddr;
 use std::net::Ipv4Addr;
 
@@ -12,9 +13,7 @@ pub const FRAME: usize = 42;
 /// broadcast address as target hardware address: the same bytes as keepalived's.
 pub fn gratuitous(mac: MacAddr, address: Ipv4Addr) -> [u8; FRAME] {
     let mut frame = [0; FRAME];
-    frame[0..6].copy_from_slice(&MacAddr::BROADCAST.0);
-    frame[6..12].copy_from_slice(&mac.0);
-    frame[12..14].copy_from_slice(&ETHERTYPE.to_be_bytes());
+    ethernet::put_header(&mut frame, MacAddr::BROADCAST, mac, ETHERTYPE);
     // Ethernet, IPv4, 6 and 4 bytes, request.
     frame[14..22].copy_from_slice(&[0, 1, 8, 0, 6, 4, 0, 1]);
     frame[22..28].copy_from_slice(&mac.0);

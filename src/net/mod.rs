@@ -1,11 +1,13 @@
-//! What the VRRP child does to and hears from the kernel: reflector, addresses, advert sockets, ARP and NDISC, nftables;
-//! and what the supervisor hears of processes.
+//! What the VRRP child does to and hears from the kernel: reflector, addresses, VMACs, advert sockets, ARP and NDISC, nftables;
+//! what the supervisor hears of processes; and the sockets of BFD.
 
 pub mod address;
 pub mod advert;
 pub mod announce;
 pub mod arp;
 pub mod connector;
+pub mod control;
+mod ethernet;
 mod ipv4;
 #[cfg(test)]
 pub(crate) mod lab;
@@ -18,6 +20,7 @@ pub mod route;
 pub mod rtnl;
 pub mod rule;
 pub mod sysctl;
+pub mod vmac;
 pub mod wire;
 
 use std::io;

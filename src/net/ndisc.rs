@@ -1,5 +1,6 @@
 //! Unsolicited neighbour advertisement: what gratuitous ARP is for IPv6.
 
+use super::ethernet;
 use crate::types::{MacAddr, Sum};
 use std::net::Ipv6Addr;
 
@@ -8,9 +9,8 @@ pub const ETHERTYPE: u16 = 0x86dd;
 /// Ethernet address of all nodes (RFC 2464 §7 over ff02::1).
 pub const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 /// Bytes of the frame.
-pub const FRAME: usize = ETHERNET + IPV6 + ICMPV6;
+pub const FRAME: usize = ethernet::HEADER + IPV6 + ICMPV6;
 
-const ETHERNET: usize = 14;
 const IPV6: usize = 40;
 const ICMPV6: usize = 32;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
@@ -24,9 +24,7 @@ const OPTION_TARGET_LINK_LAYER: u8 = 2;
 /// link-layer address: the same bytes as keepalived's. `router`: this node forwards (§7.2.6 has hosts act on the flag).
 pub fn unsolicited(mac: MacAddr, address: Ipv6Addr, router: bool) -> [u8; FRAME] {
     let mut frame = [0; FRAME];
-    frame[0..6].copy_from_slice(&ALL_NODES_MAC.0);
-    frame[6..12].copy_from_slice(&mac.0);
-    frame[12..14].copy_from_slice(&ETHERTYPE.to_be_bytes());
+    ethernet::put_header(&mut frame, ALL_NODES_MAC, mac, ETHERTYPE);
     frame[14] = 0x60;
     frame[19] = ICMPV6 as u8;
     frame[20] = NEXT_HEADER_ICMPV6;

@@ -55,8 +55,8 @@ pub fn telling(notice: &Notice, notify: Option<&Notify>, no_fault_mails: bool) -
         Happened::PriorityChanged(state) => {
             let word = match state {
                 State::Master => "MASTER_PRIORITY",
-                State::Backup => "BACKUP_PRIORITY",
-                State::Init | State::Fault | State::Stopped => return Telling::default(),
+                State::Init | State::Backup | State::Fault => "BACKUP_PRIORITY",
+                State::Stopped => return Telling::default(),
             };
             Telling { line: notify.priority_changes.then(|| line(notice, word)), ..Telling::default() }
         }
@@ -200,7 +200,9 @@ mod tests {
         assert_eq!(line(Happened::LowerPriorityHeard), None);
         let asked = |happened| telling(&notice(happened), Some(&all()), false);
         assert_eq!(asked(Happened::PriorityChanged(State::Master)).line.as_deref(), Some("INSTANCE \"VI_1\" MASTER_PRIORITY 100\n"));
-        assert_eq!(asked(Happened::PriorityChanged(State::Backup)).line.as_deref(), Some("INSTANCE \"VI_1\" BACKUP_PRIORITY 100\n"));
+        for state in [State::Init, State::Backup, State::Fault] {
+            assert_eq!(asked(Happened::PriorityChanged(state)).line.as_deref(), Some("INSTANCE \"VI_1\" BACKUP_PRIORITY 100\n"));
+        }
         assert_eq!(asked(Happened::LowerPriorityHeard).line.as_deref(), Some("INSTANCE \"VI_1\" MASTER_RX_LOWER_PRI 100\n"));
         assert!(asked(Happened::PriorityChanged(State::Backup)).scripts.is_empty());
     }

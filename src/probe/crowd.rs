@@ -197,7 +197,8 @@ impl<T> Flows<T> {
         self.awaited
     }
 
-    /// Lets those go on whose sockets are ready; then, when none is left, ends those whose time is over. Whether there is more to do now.
+    /// Lets those go on whose sockets are ready; then, when all had their turn, ends those whose time is over. Whether there is
+    /// more to do now.
     fn carry(&mut self, now: Instant, ended: &mut Vec<(T, Outcome)>) -> bool {
         let mut buffer = [0; CHUNK];
         for key in std::mem::take(&mut self.hungry) {
@@ -215,12 +216,12 @@ impl<T> Flows<T> {
         for event in events.iter().take(count) {
             self.go_on(now, Key::from_word(event.data()), event.events(), &mut buffer, ended);
         }
-        // Deadlines come last: whose answer stands in its socket is not late.
-        if count < TURN && self.hungry.is_empty() {
-            self.end_overdue(now, ended);
-            return false;
+        if count == TURN {
+            return true;
         }
-        true
+        // Deadlines come last: whose answer stands in its socket is not late. Those who send without end hold none up.
+        self.end_overdue(now, ended);
+        !self.hungry.is_empty()
     }
 
     fn flow(&mut self, key: Key) -> Option<&mut Flow> {

@@ -38,7 +38,8 @@ fn serve(talk: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
 async fn all(told: &mut Told, count: usize) -> Vec<(usize, Outcome)> {
     let mut ended = Vec::new();
     while ended.len() < count {
-        ended.append(&mut told.recv().await.unwrap());
+        let more = tokio::time::timeout(Duration::from_secs(60), told.recv()).await;
+        ended.append(&mut more.expect("nothing ended in 60 s").unwrap());
     }
     ended.sort_by_key(|(tag, _)| *tag);
     ended
@@ -85,6 +86,32 @@ fn who_sends_without_end_keeps_nobody_waiting() {
             crowd.begin(tag, &probe(page((200, 200)), quiet), 0).unwrap();
             let ended = all(&mut told, 1).await;
             assert_eq!((ended[0].0, &ended[0].1.result), (tag, &Ok(())));
+        }
+    });
+}
+
+#[test]
+fn who_sends_without_end_is_not_heard_for_ever_and_holds_up_no_deadline() {
+    let flood = serve(|mut stream| {
+        let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+        while stream.write_all(&[b'x'; 65_536]).is_ok() {}
+    });
+    let silent = serve(|_stream| std::thread::park());
+    let short = |port| {
+        let mut checker = checker(page((200, 200)), port);
+        checker.target.connect_timeout = Duration::from_millis(200);
+        checker.timing.delay_loop = Duration::from_millis(200);
+        Arc::new(Probe::new(Arc::new(checker), |_| None))
+    };
+    with_crowd(async |crowd, mut told| {
+        // More than one, so that there is always somebody to listen to.
+        for tag in 0..8 {
+            crowd.begin(tag, &short(flood), 0).unwrap();
+        }
+        crowd.begin(8, &short(silent), 0).unwrap();
+        for (tag, outcome) in all(&mut told, 9).await {
+            let slow = matches!(outcome.result, Err(Failure::TooSlow(_) | Failure::TimedOut(_)));
+            assert!(slow, "{tag}: {:?}", outcome.result);
         }
     });
 }

@@ -181,6 +181,10 @@ impl Flow {
     }
 
     fn send(&mut self, now: Instant, mut bytes: Vec<u8>) -> Result<(), Failure> {
+        if !self.unsent.is_empty() {
+            self.unsent.append(&mut bytes);
+            return Ok(());
+        }
         match self.stream.write(&bytes) {
             Ok(length) => {
                 self.step = Patience::new(now, self.probe.checker.target.connect_timeout);
@@ -190,7 +194,7 @@ impl Flow {
             Err(error) => return Err(Failure::Broken(error.to_string())),
         }
         // The socket will say when there is room.
-        self.unsent.append(&mut bytes);
+        self.unsent = bytes;
         Ok(())
     }
 

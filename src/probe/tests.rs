@@ -138,6 +138,20 @@ fn udp_silence_is_success_and_refusal_is_not() {
 }
 
 #[test]
+fn a_reply_is_as_long_as_it_came() {
+    let echo = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = echo.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((_, from)) = echo.recv_from(&mut [0; 64]) {
+            echo.send_to(&[7; 20_000], from).unwrap();
+        }
+    });
+    let kind = |min, max| Kind::Udp(Box::new(udp::Settings { payload: vec![1], reply: Some(udp::Reply { pattern: vec![], min, max }) }));
+    assert_eq!(run(&checker(kind(20_000, 20_000), port)), Ok(()));
+    assert!(run(&checker(kind(0, 19_999), port)).is_err());
+}
+
+#[test]
 fn what_cannot_be_bound_fails_with_the_reason() {
     let mut check = checker(Kind::Tcp, 9);
     check.target.bind = Some([192, 0, 2, 1].into());

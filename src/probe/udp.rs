@@ -11,6 +11,9 @@ use tokio::net::UdpSocket;
 /// What the original sends when no payload is configured.
 const PAYLOAD: &[u8] = b"keepalived check - keepalived ch";
 
+/// No datagram is longer: `max_reply_length` may say as much.
+const DATAGRAM_BYTES: usize = 65_536;
+
 fn open(target: &Target) -> Result<UdpSocket, Failure> {
     let local = |error: io::Error| Failure::Local(error.to_string());
     let to = address(target)?;
@@ -48,7 +51,7 @@ async fn listen(
     let hear = async {
         loop {
             readable(socket).await?;
-            let mut datagram = [0; 65_536 >> 3];
+            let mut datagram = vec![0; DATAGRAM_BYTES];
             match socket.try_recv(&mut datagram) {
                 Ok(length) => {
                     if let Some(verdict) = judge(datagram.get(..length).unwrap_or_default()) {

@@ -3,8 +3,8 @@
 use super::boot::Boot;
 use super::cli::{Command, Options};
 use super::roles::RoleName;
-use super::{EXIT_FATAL, EXIT_PERMISSION, EXIT_SOFTWARE, checker, mail, paths, signals, vrrp};
-use crate::ipc::messages::{Dump, ToChecker, ToVrrp};
+use super::{EXIT_FATAL, EXIT_PERMISSION, EXIT_SOFTWARE, bfd, checker, mail, paths, signals, vrrp};
+use crate::ipc::messages::{Dump, ToBfd, ToChecker, ToVrrp};
 use crate::ipc::{Interrupt, channel};
 use crate::ipvs::{Socket, Way};
 use crate::net::nftables;
@@ -67,7 +67,7 @@ fn run(boot: &Boot, options: &Options) -> u8 {
         }
     };
     for (keyword, error) in boot.tuning.apply() {
-        tracing::warn!("{}_{keyword} has no effect: {error}", if boot.role.name == RoleName::Vrrp { "vrrp" } else { "checker" });
+        tracing::warn!("{}_{keyword} has no effect: {error}", keyword_prefix(boot.role.name));
     }
     let ways = match ways(boot) {
         Ok(way) => way,
@@ -88,6 +88,15 @@ fn run(boot: &Boot, options: &Options) -> u8 {
         }
     };
     runtime.block_on(serve(boot, options, stream, ways))
+}
+
+/// Whose words the scheduling of a role is written in.
+const fn keyword_prefix(role: RoleName) -> &'static str {
+    match role {
+        RoleName::Vrrp | RoleName::Mail => "vrrp",
+        RoleName::Checker | RoleName::CheckerRaw => "checker",
+        RoleName::Bfd => "bfd",
+    }
 }
 
 /// The way to the kernel's balancer, and files enough, for who needs it, while all powers are there: the kernel may load its
@@ -166,6 +175,11 @@ async fn play(boot: &Boot, options: &Options, stream: UnixStream, ways: checker:
             tokio::spawn(obey_signals(inbox.interrupt(), ToChecker::Stop, checker_meaning));
             checker::run(outbox, inbox, ways).await
         }
+        RoleName::Bfd => {
+            let (outbox, inbox) = channel(stream)?;
+            tokio::spawn(obey_signals(inbox.interrupt(), ToBfd::Stop, bfd_meaning));
+            bfd::run(outbox, inbox).await
+        }
     })
 }
 
@@ -209,6 +223,14 @@ fn meaning(signal: i32) -> Option<ToVrrp> {
         signals::STATS => Some(ToVrrp::Dump(Dump::Stats)),
         other if other == signals::stats_clear() => Some(ToVrrp::Dump(Dump::StatsAndClear)),
         other if other == signals::json() => Some(ToVrrp::Dump(Dump::Json)),
+        _ => None,
+    }
+}
+
+fn bfd_meaning(signal: i32) -> Option<ToBfd> {
+    match signal {
+        signals::STOP | libc::SIGINT => Some(ToBfd::Stop),
+        signals::DATA => Some(ToBfd::Dump),
         _ => None,
     }
 }

@@ -133,7 +133,7 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     let pid_file = not_an_originals(&options, lock(&options, &pid_paths.supervisor)?, &pid_paths.supervisor)?;
     let vrrp_pid_file = lock_vrrp(&options, &config, &pid_paths)?;
     let checkers_pid_file = lock_checkers(&options, &config, &pid_paths)?;
-    remove_stale(&pid_paths.bfd);
+    let bfd_pid_file = lock_bfd(&options, &config, &pid_paths)?;
     let run_as = choose_user(&config.global);
     scripts::take_up(&mut config, run_as);
     relay::take_up(&config);
@@ -141,7 +141,20 @@ fn start(arguments: &[String], options: Options) -> Result<Setup, End> {
     configuration::save(&copies, &config.global, 0);
     log::settled();
     let arguments = arguments.to_vec();
-    Ok(Setup { arguments, options, config, pid_paths, pid_file, vrrp_pid_file, checkers_pid_file, run_as, report, connector, balancer })
+    Ok(Setup {
+        arguments,
+        options,
+        config,
+        pid_paths,
+        pid_file,
+        vrrp_pid_file,
+        checkers_pid_file,
+        bfd_pid_file,
+        run_as,
+        report,
+        connector,
+        balancer,
+    })
 }
 
 /// Says what is wrong with the configuration; whether it can run.
@@ -240,6 +253,15 @@ fn not_an_originals(options: &Options, file: PidFile, path: &Path) -> Result<Pid
         }
         _ => Ok(file),
     }
+}
+
+/// As for the VRRP child; a file that another daemon's child has is nobody's concern when none is to run.
+fn lock_bfd(options: &Options, config: &Config, paths: &PidPaths) -> Result<Option<PidFile>, End> {
+    if supervisor::wants_bfd(options, config) {
+        return lock(options, &paths.bfd).map(Some);
+    }
+    remove_stale(&paths.bfd);
+    Ok(None)
 }
 
 /// The pid file of a child that does not run, unless another daemon's child has it.

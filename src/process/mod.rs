@@ -1,5 +1,6 @@
 //! Who runs what, with which powers.
 
+mod bfd;
 mod boot;
 mod carried;
 pub mod checker;

@@ -19,7 +19,7 @@ pub(super) struct PidPaths {
     pub vrrp: PathBuf,
     /// The checker child's.
     pub checkers: PathBuf,
-    /// The BFD child's, which this build does not have: what is left of it is an old run's.
+    /// The BFD child's.
     pub bfd: PathBuf,
 }
 
@@ -69,6 +69,11 @@ pub(super) fn dump_path(dump: Dump, options: &Options, global: &Global) -> PathB
 /// The file for the checker child's state.
 pub(super) fn checker_dump_path(options: &Options, global: &Global) -> PathBuf {
     temporary_folder().join(format!("keepalived_check{}.data", dump_suffix(options, global)))
+}
+
+/// The file for the BFD child's state.
+pub(super) fn bfd_dump_path(options: &Options, global: &Global) -> PathBuf {
+    temporary_folder().join(format!("keepalived_bfd{}.data", dump_suffix(options, global)))
 }
 
 /// The file for the supervisor's own state.

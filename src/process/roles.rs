@@ -14,6 +14,8 @@ pub(super) enum RoleName {
     Checker,
     /// The same, with checks that need raw sockets or a port below 1024.
     CheckerRaw,
+    /// BFD sessions.
+    Bfd,
 }
 
 /// One row.
@@ -42,7 +44,7 @@ pub(super) struct Role {
 }
 
 /// Every role.
-pub(super) const ROLES: &[Role] = &[VRRP, CHECKER, CHECKER_RAW, MAIL];
+pub(super) const ROLES: &[Role] = &[VRRP, CHECKER, CHECKER_RAW, BFD, MAIL];
 
 const VRRP: Role = Role {
     name: RoleName::Vrrp,
@@ -86,6 +88,20 @@ const CHECKER_RAW: Role = Role {
     // NET_RAW: echoes, bind_if. NET_BIND_SERVICE: bind_port.
     capabilities: &[Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW, Capability::CAP_NET_BIND_SERVICE],
     ..CHECKER
+};
+
+const BFD: Role = Role {
+    name: RoleName::Bfd,
+    word: "bfd",
+    title: "BFD",
+    ident: "Keepalived_bfd",
+    process_name: "keepalived_bfd",
+    user: "keepalived_script",
+    // Its ports are above 1023; TTL and hop limit anybody may set and read.
+    capabilities: &[],
+    calls: Profile::Datagrams,
+    files: &[PathRule::Read("/proc/self")],
+    tcp: false,
 };
 
 const MAIL: Role = Role {

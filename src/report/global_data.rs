@@ -46,6 +46,7 @@ fn write(out: &mut String, global: &Global, namespace: Option<&str>) -> fmt::Res
     writeln!(out, " nftables with{} counters", if firewall.counters { "" } else { "out" })?;
     write_process(out, "VRRP", &global.vrrp_process)?;
     write_process(out, "Checker", &global.checker_process)?;
+    write_process(out, "BFD", &global.bfd_process)?;
     writeln!(out, " Script security {}", if global.enable_script_security { "enabled" } else { "disabled" })?;
     writeln!(out, " umask = 0{:o}", global.umask.unwrap_or(0o177))?;
     if !global.vrrp.startup_delay.is_zero() {
@@ -130,6 +131,8 @@ fn write_defaults(out: &mut String, defaults: &InstanceDefaults) -> fmt::Result 
     writeln!(out, " Gratuitous ARP lower priority delay = {}", announce.lower_prio_delay.as_secs())?;
     writeln!(out, " Gratuitous ARP lower priority repeat = {}", announce.lower_prio_repeat)?;
     writeln!(out, " Num adverts before down = {}", defaults.down_timer_adverts)?;
+    let which = if announce.extra_if_all { "i/f" } else { "VMAC" };
+    writeln!(out, " Gratuitous ARP for each secondary {which} = {}s", announce.extra_if.as_secs())?;
     writeln!(out, " Send advert after receive lower priority advert = {}", !defaults.lower_prio_no_advert)?;
     writeln!(out, " Send advert after receive higher priority advert = {}", defaults.higher_prio_send_advert)?;
     writeln!(out, " Gratuitous ARP interval = {:.6}", announce.garp_interval.as_secs_f64())?;
@@ -158,6 +161,7 @@ mod tests {
             " VRRP default protocol version = 2\n",
             " VRRP strict mode = false\n",
             " Checker process priority = 0\n",
+            " BFD process priority = 0\n",
             " Checker realtime limit = 10000\n",
             " umask = 0177\n",
         ] {

@@ -60,4 +60,6 @@ pub struct Tracking<'a> {
     pub script: &'a dyn Fn(&str) -> Option<Reading>,
     /// What a file says, by name.
     pub file: &'a dyn Fn(&str) -> Option<Reading>,
+    /// What a BFD session says, by name.
+    pub session: &'a dyn Fn(&str) -> Option<Reading>,
 }

@@ -7,7 +7,7 @@ use crate::types::Family;
 use crate::vrrp::event::State;
 use crate::vrrp::settings::{GroupSettings, Transport};
 use crate::vrrp::track::Reading;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write};
 
 /// Formats a wall-clock time in seconds since the epoch for people.
@@ -104,7 +104,7 @@ fn write_sockets(out: &mut String, instances: &[InstanceView]) -> fmt::Result {
     for view in instances {
         let settings = &view.settings;
         let protocol = if crate::vrrp::packet::ip_protocol(settings) == 112 { "VRRP" } else { "AH" };
-        let key = (settings.interface.clone(), settings.family == Family::V6, protocol, settings.transport.key());
+        let key = (settings.wire().map(str::to_owned), settings.family == Family::V6, protocol, settings.transport.key());
         sockets.entry(key).or_default().push(view);
     }
     writeln!(out, "------< VRRP Sockpool >------")?;
@@ -183,6 +183,22 @@ fn write_watched(out: &mut String, instances: &[InstanceView], tracking: &Tracki
         writeln!(out, "   Status = {status}")?;
         write_users(out, instances.iter().flat_map(|view| view.settings.track_files.iter().map(move |track| (view, track))), &file.name)?;
     }
+    write_sessions(out, instances, tracking)
+}
+
+/// Sessions that something tracks, by name.
+fn write_sessions(out: &mut String, instances: &[InstanceView], tracking: &Tracking<'_>) -> fmt::Result {
+    let tracks = || instances.iter().flat_map(|view| view.settings.track_bfds.iter().map(move |track| (view, track)));
+    let names: BTreeSet<&str> = tracks().map(|(_, track)| track.name.as_str()).collect();
+    if !names.is_empty() {
+        writeln!(out, "------< VRRP Track BFDs >------")?;
+    }
+    for name in names {
+        writeln!(out, " VRRP Track BFD = {name}")?;
+        let up = (tracking.session)(name) == Some(Reading::Up);
+        writeln!(out, "   Bfd is {}", if up { "up" } else { "down" })?;
+        write_users(out, tracks(), name)?;
+    }
     Ok(())
 }
 
@@ -212,6 +228,11 @@ fn write_link(out: &mut String, link: &LinkLine, instances: &[InstanceView]) -> 
     let running = if link.running { "RUNNING" } else { "not RUNNING" };
     let kind = if link.loopback { ", no broadcast, loopback, no multicast" } else { "" };
     writeln!(out, "   State = {up}, {running}{kind}")?;
+    let stands_on = |view: &InstanceView| view.settings.vmacs().find(|vmac| vmac.name == link.name).map(|vmac| vmac.base.clone());
+    if let Some(base) = instances.iter().find_map(stands_on) {
+        writeln!(out, "   VMAC type private, underlying interface = {base}")?;
+        writeln!(out, "   I/f created by keepalived")?;
+    }
     writeln!(out, "   MTU = {}", link.mtu)?;
     writeln!(out, "   HW Type = {}", if link.loopback { "LOOPBACK" } else { "ETHERNET" })?;
     let weight = |view: &InstanceView| {
@@ -219,7 +240,10 @@ fn write_link(out: &mut String, link: &LinkLine, instances: &[InstanceView]) -> 
         let tracked = settings.track_interfaces.iter().find(|tracked| tracked.name == link.name);
         match tracked {
             Some(tracked) => Some(tracked.weight),
-            None => (settings.interface.as_deref() == Some(&link.name) && !settings.dont_track_primary).then_some(0),
+            None => {
+                let own = [settings.interface.as_deref(), settings.home()].contains(&Some(&link.name));
+                (own && !settings.dont_track_primary).then_some(0)
+            }
         }
     };
     let mut trackers = instances.iter().filter_map(|view| Some((view, weight(view)?))).peekable();

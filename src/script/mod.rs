@@ -5,6 +5,8 @@ pub mod fifo;
 mod hint;
 pub mod observer;
 pub mod policy;
+pub mod refusal;
+mod rights;
 pub mod runner;
 pub mod table;
 pub mod walk;

@@ -1,107 +1,17 @@
 //! Whose rights a script gets, and whether it may run at all (keepalived.conf(5), "script security").
 
 use super::account::{Account, DEFAULT_USER, UserError, account_with, ourselves};
-use super::walk::{DeadEnd, Files, Machine, Stop, walk};
+use super::refusal::{Fault, Refusal};
+use super::rights::{fault, may_run, runs_as_root};
+use super::walk::{Files, Machine, Stop, walk};
 use crate::sys::spawn::Ids;
 use crate::types::{Command, ScriptUser};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 /// What execvp(3) searches when PATH is not set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Why a script will not run, and the cure.
-#[derive(Debug, Error)]
-pub enum Refusal {
-    /// Its user.
-    #[error(transparent)]
-    User(#[from] UserError),
-    /// Not in PATH.
-    #[error(
-        "Cannot find script {program} in path - disabling: nothing of that name in {path} that user {user} may execute; write its whole path"
-    )]
-    NotInPath {
-        /// The program's name.
-        program: String,
-        /// PATH.
-        path: String,
-        /// Who would run it.
-        user: String,
-    },
-    /// A component is missing or cannot be looked at.
-    #[error("Script {script} cannot be accessed - {} (at {})", end.source, end.at.display())]
-    NotFound {
-        /// The script as written.
-        script: String,
-        /// Where the path ends.
-        end: DeadEnd,
-    },
-    /// A directory, a device …
-    #[error("'{script}' is not a regular file")]
-    NotAFile {
-        /// The path.
-        script: String,
-    },
-    /// A directory on the way is closed to the user.
-    #[error("user {user} may not enter {}: chmod o+x {}", directory.display(), directory.display())]
-    Closed {
-        /// The directory.
-        directory: PathBuf,
-        /// Who.
-        user: String,
-    },
-    /// The file cannot be executed by the user.
-    #[error("script '{script}' is not executable for user {user} - disabling: chmod +x {script}")]
-    NotExecutable {
-        /// The path.
-        script: String,
-        /// Who.
-        user: String,
-    },
-    /// `enable_script_security` and a component that others than root can change.
-    #[error("Unsafe permissions found for script '{script}' - disabling: {fault}")]
-    Insecure {
-        /// The path as written.
-        script: String,
-        /// The component.
-        fault: Fault,
-    },
-    /// A word with a NUL byte.
-    #[error("an argument of '{script}' holds a NUL byte")]
-    Nul {
-        /// The path.
-        script: String,
-    },
-}
-
-/// A component of a script's path that somebody else than root can change, and the command that cures it.
-#[derive(Clone, PartialEq, Eq, Debug, Error)]
-pub enum Fault {
-    /// Another owner.
-    #[error("{} belongs to user {uid}, not to root: chown root {}", at.display(), at.display())]
-    Owner {
-        /// The component.
-        at: PathBuf,
-        /// Its owner.
-        uid: u32,
-    },
-    /// A group other than root's can write.
-    #[error("group {gid} may write to {}: chmod g-w {}", at.display(), at.display())]
-    Group {
-        /// The component.
-        at: PathBuf,
-        /// Its group.
-        gid: u32,
-    },
-    /// Everybody can write.
-    #[error("everybody may write to {}: chmod go-w {}", at.display(), at.display())]
-    Others {
-        /// The component.
-        at: PathBuf,
-    },
-}
 
 /// A script that may run: everything that a start needs.
 #[derive(Clone, Debug)]
@@ -254,62 +164,6 @@ fn redirection(command: &Command) -> Option<Command> {
     }
     let text = command.argv.join(OsStr::new(" "));
     Some(Command { argv: vec!["/bin/sh".into(), "-c".into(), text], user: command.user.clone() })
-}
-
-/// Whether this account has the execute (search) bit. Root needs any of the three on a file, none on a directory.
-fn may_execute(stop: &Stop, ids: &Ids) -> bool {
-    let (node, mode) = (stop.node, stop.node.mode);
-    if ids.uid == 0 {
-        return node.is(libc::S_IFDIR) || mode & 0o111 != 0;
-    }
-    if node.uid == ids.uid {
-        mode & 0o100 != 0
-    } else if node.gid == ids.gid || ids.groups.contains(&node.gid) {
-        mode & 0o010 != 0
-    } else {
-        mode & 0o001 != 0
-    }
-}
-
-fn may_run(stops: &[Stop], account: &Account, label: &str) -> Result<(), Refusal> {
-    let (file, way) = match stops.split_last() {
-        Some((file, way)) if file.node.is(libc::S_IFREG) => (file, way),
-        _ => return Err(Refusal::NotAFile { script: label.to_owned() }),
-    };
-    if let Some(shut) = way.iter().find(|stop| stop.node.is(libc::S_IFDIR) && !may_execute(stop, &account.ids)) {
-        return Err(Refusal::Closed { directory: shut.path.clone(), user: account.name.clone() });
-    }
-    if !may_execute(file, &account.ids) {
-        return Err(Refusal::NotExecutable { script: label.to_owned(), user: account.name.clone() });
-    }
-    Ok(())
-}
-
-/// The check is only for what runs with root's rights: as root, as root's group, or set-uid or set-gid to it.
-fn runs_as_root(stops: &[Stop], account: &Account) -> bool {
-    let set = stops.last().is_some_and(|file| {
-        let node = file.node;
-        (node.mode & libc::S_ISUID != 0 && node.uid == 0) || (node.mode & libc::S_ISGID != 0 && node.gid == 0)
-    });
-    set || account.ids.uid == 0 || account.ids.gid == 0
-}
-
-/// The first component that somebody else than root can change. A link's own mode means nothing; in a sticky directory
-/// nobody can replace what is root's.
-fn fault(stops: &[Stop]) -> Option<Fault> {
-    stops.iter().find_map(|stop| {
-        let (at, node) = (stop.path.clone(), stop.node);
-        if node.uid != 0 {
-            return Some(Fault::Owner { at, uid: node.uid });
-        }
-        if node.is(libc::S_IFLNK) || (node.is(libc::S_IFDIR) && node.mode & libc::S_ISVTX != 0) {
-            return None;
-        }
-        if node.mode & 0o002 != 0 {
-            return Some(Fault::Others { at });
-        }
-        (node.mode & 0o020 != 0 && node.gid != 0).then_some(Fault::Group { at, gid: node.gid })
-    })
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use super::account::UserError;
 use super::hint;
-use super::policy::{Approved, Policy, Refusal, Ways};
+use super::policy::{Approved, Policy, Ways};
+use super::refusal::Refusal;
 use crate::check::{Checker, Kind};
 use crate::config::model::Config;
 use crate::types::{Command, ScriptUser};

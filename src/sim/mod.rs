@@ -12,7 +12,7 @@
 
 pub mod cluster;
 pub mod network;
-pub mod random;
+pub use crate::types::random;
 pub mod router;
 pub mod scenario;
 pub mod timeline;

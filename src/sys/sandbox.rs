@@ -23,6 +23,8 @@ pub enum Profile {
     Network,
     /// The same without netlink and raw frames: streams to servers and nothing else.
     Client,
+    /// The same without streams beyond this host: UDP to neighbours and nothing else.
+    Datagrams,
 }
 
 /// Why a sandbox could not be shut.
@@ -78,6 +80,7 @@ pub fn restrict_calls(profile: Profile) -> Result<(), SandboxError> {
     let allowed = match profile {
         Profile::Network => network_calls(FAMILIES),
         Profile::Client => network_calls(CLIENT_FAMILIES),
+        Profile::Datagrams => datagram_calls(),
     };
     let refuse = filter(allowed, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?;
     let deadly = DEADLY_CALLS.iter().map(|call| (*call, Vec::new())).collect();
@@ -107,6 +110,20 @@ fn network_calls(families: &[i32]) -> Rules {
     let never_executable: Vec<SeccompRule> = masked(2, libc::PROT_EXEC as u64, 0).into_iter().collect();
     rules.insert(libc::SYS_mmap, never_executable.clone());
     rules.insert(libc::SYS_mprotect, never_executable);
+    rules
+}
+
+/// Sockets of the syslog are of any kind, those of the network are UDP.
+fn datagram_calls() -> Rules {
+    let mut rules = network_calls(CLIENT_FAMILIES);
+    // The type's other bits are flags: close-on-exec, non-blocking.
+    let datagram = |family: i32| {
+        let family = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, family as u64).ok()?;
+        let kind = SeccompCmpOp::MaskedEq(0xf);
+        SeccompRule::new(vec![family, SeccompCondition::new(1, SeccompCmpArgLen::Dword, kind, libc::SOCK_DGRAM as u64).ok()?]).ok()
+    };
+    let udp = [libc::AF_INET, libc::AF_INET6].into_iter().filter_map(datagram);
+    rules.insert(libc::SYS_socket, udp.chain(equals(0, libc::AF_UNIX as u64)).collect());
     rules
 }
 
@@ -294,5 +311,6 @@ mod tests {
     fn the_filters_can_be_built() {
         filter(network_calls(CLIENT_FAMILIES), SeccompAction::Errno(1), SeccompAction::Allow).unwrap();
         filter(network_calls(FAMILIES), SeccompAction::Errno(1), SeccompAction::Allow).unwrap();
+        filter(datagram_calls(), SeccompAction::Errno(1), SeccompAction::Allow).unwrap();
     }
 }

@@ -4,6 +4,7 @@ mod address;
 mod checksum;
 mod command;
 mod firewall;
+pub mod random;
 mod secret;
 mod time;
 

@@ -14,6 +14,7 @@ mod house;
 mod orders;
 mod rhythm;
 mod seeds;
+mod sessions;
 mod unbroken;
 
 use common::*;

@@ -146,9 +146,7 @@ fn a_switch_over_with_connection_synchronisation_costs_at_most_what_is_under_way
         house.quiet_address(&["rs1", "rs2"], "172.25.254.100/32");
         let _web = (house.web("rs1"), house.web("rs2"));
         let sync = "global_defs {\n    lvs_sync_daemon eth0 VI_1 id 5\n}\n";
-        // Who returns is given the time to fill its table: its VRRP may be ready sooner.
-        let patient = |priority| fast_with(priority, "    preempt_delay 10\n");
-        let config = |priority| format!("{sync}{}{}", patient(priority), serving(&[(110, 1), (120, 1)], TCP_CHECK));
+        let config = |priority| format!("{sync}{}{}", fast(priority), serving(&[(110, 1), (120, 1)], TCP_CHECK));
         let mut first = start(ka1, &config(200));
         let _second = start(ka2, &config(100));
         house.master("ka1");
@@ -167,6 +165,41 @@ fn a_switch_over_with_connection_synchronisation_costs_at_most_what_is_under_way
         assert!(resets.len() <= 2, "{resets:?}");
         // On an overloaded machine the address may be nowhere for longer than a client looks for it.
         assert!(others.iter().all(|why| why.starts_with("No route to host")), "{others:?}");
+    });
+}
+
+/// So many servers of other services, none of them checked: the table takes a while.
+fn others(count: usize) -> String {
+    let real = |at: usize| real_server(&format!("10.{}.{}.{} 80", at / 62_500, at / 250 % 250, at % 250 + 1), "        weight 1");
+    let servers: Vec<String> = (0..count).map(real).collect();
+    let service = |(place, real): (usize, &[String])| virtual_server(&format!("172.25.{}.1 80", place % 250), WORDS, &real.concat());
+    servers.chunks(50).enumerate().map(service).collect()
+}
+
+#[test]
+fn a_director_with_a_large_table_is_master_once_it_stands() {
+    if !promised_by_ours() {
+        return;
+    }
+    house(|house| {
+        let (ka1, ka2) = (house.host("ka1"), house.host("ka2"));
+        house.quiet_address(&["rs1", "rs2"], "172.25.254.100/32");
+        let _web = (house.web("rs1"), house.web("rs2"));
+        let both = serving(&[(110, 1), (120, 1)], "");
+        let _second = start(ka2, &format!("{}{both}", fast(100)));
+        house.master("ka2");
+        let customer = Customer::start(house, WEB);
+        customer.goes_on(5);
+        // Others first: the kernel gets the services in the order of their addresses.
+        let mut first = start(ka1, &format!("{}{}{both}", fast(200), others(3000)));
+        house.master("ka1");
+        assert_eq!(rows(ka1).len(), 3000 + 60 + 3);
+        customer.goes_on(10);
+        assert!(first.stop().unwrap().success());
+        house.master("ka2");
+        customer.goes_on(10);
+        let refused: Vec<_> = customer.failures().into_iter().filter(|why| why.contains("refused")).collect();
+        assert_eq!(refused, Vec::<String>::new(), "{}", first.log());
     });
 }
 

@@ -186,6 +186,12 @@ pub fn wait_adverts(lab: &Lab, mark: usize, host: &str, count: usize, limit: Dur
     adverts(lab, mark, host)
 }
 
+/// Waits until a daemon is a backup that has heard the master, ka1, more than once.
+pub fn follows(lab: &Lab, backup: &Daemon) {
+    wait_log(lab, backup, "Entering BACKUP STATE", secs(10));
+    wait_adverts(lab, lab.capture().mark(), "ka1", 2, secs(10));
+}
+
 /// Waits for a line in the daemon's log.
 pub fn wait_log(lab: &Lab, daemon: &Daemon, text: &str, limit: Duration) {
     lab.wait(&format!("{text:?} in the log"), limit, || daemon.log().contains(text)).unwrap();

@@ -2,11 +2,15 @@
 
 use crate::hex;
 use crate::recipe::Recipe;
+use keepalived_rs::bfd::event::{Action, Event};
+use keepalived_rs::bfd::fsm::Session;
+use keepalived_rs::bfd::packet::Packet;
 use keepalived_rs::check::http::{self, Http, Request, Url};
 use keepalived_rs::check::regex::Regex;
 use keepalived_rs::check::smtp::{self, Smtp};
 use keepalived_rs::check::{Dialogue, Step, certificate, dns, ping, udp};
 use keepalived_rs::config::load_text;
+use keepalived_rs::types::Instant;
 use keepalived_rs::vrrp::event::State;
 use keepalived_rs::vrrp::packet::{Pdu, emit, ip_protocol};
 use keepalived_rs::vrrp::receive::{Context, Datagram, Verdict, check, sequence};
@@ -158,6 +162,37 @@ fn vrrp_advert() {
             let mut stats = Stats::default();
             let accepted = !matches!(check(settings, context, &mut stats, &datagram), Verdict::Dropped(_));
             assert_eq!(stats.adverts_received, u64::from(accepted), "what is dropped is not counted as received");
+        }
+    });
+}
+
+/// A stream of control packets: what counts drives a session, whose every answer counts too.
+#[test]
+fn bfd_packets() {
+    let sessions = load_text("bfd_instance peer {\n neighbor_ip 192.0.2.2\n min_rx 50\n min_tx 50\n}\n").config.bfd;
+    assert_eq!(sessions.len(), 1);
+    // As keepalived 2.2.7 sends them: Down, Init, Up with Poll, Up with Final.
+    let down = "204003186c37904c00000000000f42400000c35000000000";
+    let init = "208003186c37904c00000001000f42400000c35000000000";
+    let poll = "20e003186c37904c000000010000c3500000c35000000000";
+    let last = "20d003186c37904c000000010000c3500000c35000000000";
+    let seeds = [[down, init, poll].concat(), [down, init, last, poll].concat(), last.to_owned()].map(|text| hex(&text));
+    feed!(seeds.to_vec(), |bytes: &[u8], _: &Recipe| {
+        let mut now = Instant::from_nanos(1_000_000_000);
+        let mut session = Session::new(Arc::clone(&sessions[0]), 1, 7, now);
+        for part in bytes.chunks(24) {
+            let Ok(packet) = Packet::parse(part) else { continue };
+            assert_eq!(Packet::parse(&packet.bytes()), Ok(packet));
+            let mut actions = session.handle(now, &Event::Received(packet));
+            if let Some(due) = session.deadline() {
+                now = due.max(now);
+                actions.extend(session.handle(now, &Event::DeadlineReached));
+            }
+            for action in actions {
+                if let Action::Send(answer) = action {
+                    assert_eq!(Packet::parse(&answer.bytes()), Ok(answer));
+                }
+            }
         }
     });
 }

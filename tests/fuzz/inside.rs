@@ -4,7 +4,7 @@ use crate::hex;
 use crate::recipe::Recipe;
 use keepalived_rs::check::regex::Regex;
 use keepalived_rs::config::load_text;
-use keepalived_rs::ipc::messages::{CheckerId, FromChecker, FromMail, FromVrrp, ToChecker, ToMail, ToVrrp};
+use keepalived_rs::ipc::messages::{CheckerId, FromBfd, FromChecker, FromMail, FromVrrp, ToBfd, ToChecker, ToMail, ToVrrp};
 use keepalived_rs::ipvs::wire::{self as ipvs, family_id, read_destination, read_service};
 use keepalived_rs::lvs::plan::Change;
 use keepalived_rs::net::connector::Event;
@@ -94,6 +94,8 @@ fn frames_between_processes() {
         let _ = postcard::from_bytes::<ToChecker>(bytes);
         let _ = postcard::from_bytes::<ToMail>(bytes);
         let _ = postcard::from_bytes::<FromMail>(bytes);
+        let _ = postcard::from_bytes::<ToBfd>(bytes);
+        let _ = postcard::from_bytes::<FromBfd>(bytes);
         // What is read is written so that it is read as the same.
         if let Ok(message) = postcard::from_bytes::<FromChecker>(bytes) {
             let again = postcard::to_allocvec(&message).unwrap();

@@ -1,7 +1,7 @@
 //! `global_defs`.
 
 use super::K;
-use crate::config::read::{Row, daemon, global as read, lvs, mail, notify};
+use crate::config::read::{Row, daemon, global as read, lvs, mail, notify, vmac};
 
 /// Inside `global_defs`.
 pub(super) const GLOBAL: &[Row] = &[
@@ -17,7 +17,9 @@ pub(super) const GLOBAL: &[Row] = &[
     K::value("lvs_process_name", "NAME", "the old name of checker_process_name")
         .renamed("checker_process_name")
         .act(daemon::checker_process_name),
-    K::value("bfd_process_name", "NAME", "name of the BFD process").default("keepalived; keepalived_bfd with process_names"),
+    K::value("bfd_process_name", "NAME", "name of the BFD process")
+        .default("keepalived; keepalived_bfd with process_names")
+        .act(daemon::bfd_process_name),
     K::switch("use_symlink_paths", "keep symbolic links in script paths").default("off").since("2.3.2").act(daemon::use_symlink_paths),
     K::switch("set_supplementary_groups", "scripts get the groups of their user")
         .default("off")
@@ -182,8 +184,12 @@ pub(super) const GLOBAL: &[Row] = &[
     K::values("vrrp_garp_extra_if", "[all] SECONDS", 1, 2, "gratuitous ARP on other interfaces")
         .range("1..86400")
         .default("none")
-        .lenient(),
-    K::values("vrrp_vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of vrrp_garp_extra_if").renamed("vrrp_garp_extra_if").lenient(),
+        .lenient()
+        .act(read::garp_extra_if),
+    K::values("vrrp_vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of vrrp_garp_extra_if")
+        .renamed("vrrp_garp_extra_if")
+        .lenient()
+        .act(read::garp_extra_if),
     K::value("vrrp_down_timer_adverts", "1..100", "adverts missed before the master counts as down")
         .default("3")
         .act(read::down_timer_adverts),
@@ -208,8 +214,11 @@ pub(super) const GLOBAL: &[Row] = &[
         .lenient()
         .since("2.3.2"),
     K::flag("log_unknown_vrids", "log adverts of unknown virtual routers").act(read::log_unknown_vrids),
-    K::value("vmac_prefix", "PREFIX", "names of VMAC interfaces").once().default("vrrp"),
-    K::value("vmac_addr_prefix", "PREFIX", "names of VMAC interfaces of addresses").once().default("vmac_prefix"),
+    K::value("vmac_prefix", "PREFIX", "names of VMAC interfaces").once().default("vrrp").act(vmac::vmac_prefix),
+    K::value("vmac_addr_prefix", "PREFIX", "names of VMAC interfaces of addresses")
+        .once()
+        .default("vmac_prefix")
+        .act(vmac::vmac_addr_prefix),
     K::value("vrrp_rx_bufs_policy", "MTU|ADVERT|BYTES", "size of receive buffers")
         .range("0..4294967295")
         .default("the system's")
@@ -242,16 +251,16 @@ pub(super) const GLOBAL: &[Row] = &[
     // scheduling
     K::value("vrrp_priority", "-20..19", "nice value of the VRRP process").default("0").lenient().act(daemon::nice),
     K::value("checker_priority", "-20..19", "nice value of the checker process").default("0").lenient().act(daemon::nice),
-    K::value("bfd_priority", "-20..19", "nice value of the BFD process").default("0").lenient(),
+    K::value("bfd_priority", "-20..19", "nice value of the BFD process").default("0").lenient().act(daemon::nice),
     K::flag("vrrp_no_swap", "keep the VRRP process in memory").act(daemon::no_swap),
     K::flag("checker_no_swap", "keep the checker process in memory").act(daemon::no_swap),
-    K::flag("bfd_no_swap", "keep the BFD process in memory"),
+    K::flag("bfd_no_swap", "keep the BFD process in memory").act(daemon::no_swap),
     K::value("vrrp_rt_priority", "1..99", "real-time priority of the VRRP process").default("none").lenient().act(daemon::rt_priority),
     K::value("checker_rt_priority", "1..99", "real-time priority of the checker process")
         .default("none")
         .lenient()
         .act(daemon::rt_priority),
-    K::value("bfd_rt_priority", "1..99", "real-time priority of the BFD process").default("none").lenient(),
+    K::value("bfd_rt_priority", "1..99", "real-time priority of the BFD process").default("none").lenient().act(daemon::rt_priority),
     K::values("vrrp_cpu_affinity", "CPU …", 1, 255, "processors of the VRRP process")
         .range("0..8191")
         .default("any")
@@ -262,7 +271,11 @@ pub(super) const GLOBAL: &[Row] = &[
         .default("any")
         .lenient()
         .act(daemon::cpu_affinity),
-    K::values("bfd_cpu_affinity", "CPU …", 1, 255, "processors of the BFD process").range("0..8191").default("any").lenient(),
+    K::values("bfd_cpu_affinity", "CPU …", 1, 255, "processors of the BFD process")
+        .range("0..8191")
+        .default("any")
+        .lenient()
+        .act(daemon::cpu_affinity),
     K::value("vrrp_rlimit_rttime", "MICROSECONDS", "longest real-time run of the VRRP process")
         .range("2..4294967295")
         .default("10000")
@@ -271,12 +284,15 @@ pub(super) const GLOBAL: &[Row] = &[
         .range("2..4294967295")
         .default("10000")
         .act(daemon::rt_limit),
-    K::value("bfd_rlimit_rttime", "MICROSECONDS", "longest real-time run of the BFD process").range("2..4294967295").default("10000"),
+    K::value("bfd_rlimit_rttime", "MICROSECONDS", "longest real-time run of the BFD process")
+        .range("2..4294967295")
+        .default("10000")
+        .act(daemon::rt_limit),
     K::value("vrrp_rlimit_rtime", "MICROSECONDS", "the old name of vrrp_rlimit_rttime").renamed("vrrp_rlimit_rttime").act(daemon::rt_limit),
     K::value("checker_rlimit_rtime", "MICROSECONDS", "the old name of checker_rlimit_rttime")
         .renamed("checker_rlimit_rttime")
         .act(daemon::rt_limit),
-    K::value("bfd_rlimit_rtime", "MICROSECONDS", "the old name of bfd_rlimit_rttime").renamed("bfd_rlimit_rttime"),
+    K::value("bfd_rlimit_rtime", "MICROSECONDS", "the old name of bfd_rlimit_rttime").renamed("bfd_rlimit_rttime").act(daemon::rt_limit),
     K::values("max_auto_priority", "[-1..99]", 0, 1, "real-time priority to take when late").default("0: never; 99 when written alone"),
     K::value("min_auto_priority_delay", "MICROSECONDS", "how late is late").range("1..10000000").default("1000000").lenient(),
     K::value("vrrp_netlink_cmd_rcv_bufs", "BYTES", "netlink receive buffer").range("1..2147483647").default("the system's").lenient(),

@@ -113,7 +113,7 @@ const REAL_SERVER: &[Row] = &[
     K::block("SMTP_CHECK", "check by SMTP", &[SMTP_CHECK, CONNECTION, GENERAL]).act(checker::block),
     K::block("DNS_CHECK", "check by DNS", &[DNS_CHECK, CONNECTION, GENERAL]).act(checker::block),
     K::block("MISC_CHECK", "check by a script", &[MISC_CHECK, GENERAL]).act(checker::block),
-    K::block("BFD_CHECK", "check by BFD", &[BFD_CHECK]),
+    K::block("BFD_CHECK", "check by BFD", &[BFD_CHECK]).act(checker::block),
     K::block("FILE_CHECK", "check by a file", &[FILE_CHECK]).act(checker::block),
 ];
 
@@ -209,8 +209,10 @@ const MISC_CHECK: &[Row] = &[
     K::values("user", "USER [GROUP]", 1, 2, "who runs it").default("script_user").lenient().act(checker::user),
 ];
 
-const BFD_CHECK: &[Row] =
-    &[K::value("name", "BFD", "the session").default("required"), K::switch("alpha", "down until checked").default("the real server's")];
+const BFD_CHECK: &[Row] = &[
+    K::value("name", "BFD", "the session").default("required").lenient().act(checker::bfd_name),
+    K::switch("alpha", "down until checked").default("the real server's").act(server::alpha),
+];
 
 const FILE_CHECK: &[Row] = &[
     K::value("track_file", "NAME", "the file").default("required").act(checker::track_file),

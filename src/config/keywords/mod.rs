@@ -6,8 +6,8 @@ mod lvs;
 mod trackers;
 
 use super::read::{
-    Reader, Row, daemon, garp as read_garp, global as read_global, group as read_group, instance as read_instance, links as read_links,
-    lists, lvs as read_lvs, tracked, watched as read_watched,
+    Reader, Row, bfd as read_bfd, daemon, garp as read_garp, global as read_global, group as read_group, instance as read_instance,
+    links as read_links, lists, lvs as read_lvs, tracked, watched as read_watched,
 };
 use crate::syntax::Keyword;
 use crate::syntax::keyword::Table;
@@ -28,7 +28,7 @@ const ROWS: &[Row] = &[
     K::named("vrrp_track_file", "NAME", 1, 1, "the old name of track_file", &[trackers::FILE])
         .renamed("track_file")
         .act(read_watched::file_block),
-    K::named("bfd_instance", "NAME", 1, 1, "a BFD session", &[trackers::BFD]).lenient(),
+    K::named("bfd_instance", "NAME", 1, 1, "a BFD session", &[trackers::BFD]).lenient().act(read_bfd::block),
     K::named("track_group", "NAME", 1, 1, "instances that follow static addresses, routes and rules", &[trackers::GROUP])
         .lenient()
         .act(tracked::group_block),

@@ -1,7 +1,7 @@
 //! What is watched: scripts, processes, files, BFD sessions; and the small root blocks beside them.
 
 use super::K;
-use crate::config::read::{Row, garp, tracked, watched};
+use crate::config::read::{Row, bfd, garp, tracked, watched};
 
 /// Inside `vrrp_script`.
 pub(super) const SCRIPT: &[Row] = &[
@@ -42,21 +42,23 @@ pub(super) const FILE: &[Row] = &[
 
 /// Inside `bfd_instance`.
 pub(super) const BFD: &[Row] = &[
-    K::value("neighbor_ip", "ADDRESS", "the other end").default("required"),
-    K::value("neighbour_ip", "ADDRESS", "the other end").default("required"),
-    K::value("source_ip", "ADDRESS", "our end").default("any"),
-    K::value("min_rx", "MILLISECONDS", "required receive interval").range("1..4294967").default("10"),
-    K::value("min_tx", "MILLISECONDS", "desired transmit interval").range("1..4294967").default("10"),
-    K::value("idle_tx", "MILLISECONDS", "transmit interval while down").range("1000..4294967").default("1000"),
-    K::value("multiplier", "1..255", "packets missed until it is down").default("5"),
-    K::flag("passive", "do not start the session"),
-    K::value("ttl", "1..255", "TTL or hop limit of packets").default("255; IPv6 64"),
-    K::value("hoplimit", "1..255", "TTL or hop limit of packets").default("255; IPv6 64"),
-    K::value("max_hops", "-1..255", "most hops a received packet made").default("0"),
-    K::switch("multihop", "multihop port").default("off").since("2.3.2"),
-    K::values("weight", "-253..253 [reverse]", 1, 2, "added to the priority").default("0: down is a fault"),
-    K::flag("vrrp", "only VRRP listens"),
-    K::flag("checker", "only checkers listen"),
+    K::value("neighbor_ip", "ADDRESS", "the other end").default("required").act(bfd::neighbour),
+    K::value("neighbour_ip", "ADDRESS", "the other end").default("required").act(bfd::neighbour),
+    K::value("source_ip", "ADDRESS", "our end").default("any").act(bfd::source),
+    K::value("min_rx", "MILLISECONDS", "required receive interval").range("1..4294967").default("10").act(bfd::min_rx),
+    K::value("min_tx", "MILLISECONDS", "desired transmit interval").range("1..4294967").default("10").act(bfd::min_tx),
+    K::value("idle_tx", "MILLISECONDS", "transmit interval while down").range("1000..4294967").default("1000").act(bfd::idle_tx),
+    K::value("multiplier", "1..255", "packets missed until it is down").default("5").act(bfd::multiplier),
+    K::flag("passive", "do not start the session").act(bfd::passive),
+    K::value("ttl", "1..255", "TTL or hop limit of packets").default("255; IPv6 64").act(bfd::ttl),
+    K::value("hoplimit", "1..255", "TTL or hop limit of packets").default("255; IPv6 64").act(bfd::ttl),
+    K::value("max_hops", "-1..255", "most hops a received packet made: so much less than ttl it may have left")
+        .default("0; -1 and 255 look at nothing")
+        .act(bfd::max_hops),
+    K::switch("multihop", "multihop port").default("off").since("2.3.2").act(bfd::multihop),
+    K::values("weight", "-253..253 [reverse]", 1, 2, "added to the priority").default("0: down is a fault").act(bfd::weight),
+    K::flag("vrrp", "only VRRP listens").act(bfd::vrrp),
+    K::flag("checker", "only checkers listen").act(bfd::checker),
 ];
 
 /// Inside `track_group`.

@@ -18,6 +18,7 @@ const KEYWORDS: &[(&str, &str)] = &[
     ("track_scripts", "track_script"),
     ("track_files", "track_file"),
     ("track_processes", "track_process"),
+    ("track_bfds", "track_bfd"),
     ("strict", "vrrp_strict, strict_mode"),
     ("members", "group"),
     ("instance_defaults", "defaults of instances"),
@@ -35,6 +36,7 @@ const KEYWORDS: &[(&str, &str)] = &[
     ("real_servers", "order of the real servers"),
     ("vrrp_process", "vrrp process"),
     ("checker_process", "checker process"),
+    ("bfd_process", "bfd process"),
     ("nice", "priority"),
 ];
 

@@ -6,8 +6,10 @@ mod router;
 
 use super::diff::keep_what_needs_a_restart;
 use super::model::Config;
+use crate::bfd::settings::Settings as Session;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// One change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -80,6 +82,8 @@ pub enum Kind {
     Group,
     /// `vrrp_script`, `track_file`, `vrrp_track_process`.
     Tracker,
+    /// `bfd_instance`.
+    Session,
     /// Scripts that are told.
     Notify,
     /// Services of IPVS.
@@ -110,6 +114,7 @@ impl Kind {
             Self::Firewall => "nftables: addresses that do not answer",
             Self::Group => "sync groups",
             Self::Tracker => "scripts, files and processes that are watched",
+            Self::Session => "BFD sessions",
             Self::Notify => "scripts that are told",
             Self::Service => "IPVS services",
             Self::Destination => "IPVS destinations (when every check succeeds)",
@@ -139,6 +144,7 @@ pub fn plan(old: &Config, new: &Config) -> Vec<Step> {
     }
     processes(old, &new, &mut steps);
     router::steps(old, &new, &mut steps);
+    sessions(&old.bfd, &new.bfd, &mut steps);
     balancer::steps(&old.lvs, &new.lvs, &mut steps);
     for detail in fields::between(&old.global, &new.global, &["static_routes", "static_rules"]) {
         let (name, detail) = detail.split_once(": ").unwrap_or((&detail, ""));
@@ -157,6 +163,25 @@ fn processes(old: &Config, new: &Config, steps: &mut Steps) {
     let has_vrrp = |config: &Config| !config.instances.is_empty() || config.global.vrrp.keeps_something();
     process("VRRP child", has_vrrp(old), has_vrrp(new));
     process("checker child", !old.lvs.is_idle(), !new.lvs.is_idle());
+    process("BFD child", !old.bfd.is_empty(), !new.bfd.is_empty());
+}
+
+/// A session with another name or other addresses is another one; what differs else is negotiated while it is up.
+fn sessions(old: &[Arc<Session>], new: &[Arc<Session>], steps: &mut Steps) {
+    for session in new {
+        match old.iter().find(|before| before.name == session.name) {
+            Some(before) if before == session => {}
+            Some(before) => {
+                let details = fields::between(before.as_ref(), session.as_ref(), &[]).join("; ");
+                let how = if before.is_same_session(session) { "it stays up" } else { "it begins anew" };
+                steps.put(Kind::Session, Action::Change, &session.name, format!("{details} ({how})"));
+            }
+            None => steps.put(Kind::Session, Action::Add, &session.name, format!("with {}", session.neighbour)),
+        }
+    }
+    for session in old.iter().filter(|session| !new.iter().any(|other| other.name == session.name)) {
+        steps.put(Kind::Session, Action::Remove, &session.name, format!("with {}", session.neighbour));
+    }
 }
 
 /// Steps being collected.

@@ -89,6 +89,10 @@ pub(crate) fn checker_process_name(reader: &mut Reader, line: &Line<'_>) {
     reader.global.checker_process_name = process_title(line);
 }
 
+pub(crate) fn bfd_process_name(reader: &mut Reader, line: &Line<'_>) {
+    reader.global.bfd_process_name = process_title(line);
+}
+
 pub(crate) fn umask(reader: &mut Reader, line: &Line<'_>) {
     let written: String = line.args.iter().map(|word| &*word.text).collect();
     let number = written.bytes().next().is_some_and(|byte| byte.is_ascii_digit());
@@ -180,7 +184,11 @@ pub(crate) fn json_dump_file(reader: &mut Reader, line: &Line<'_>) {
 /// Whose the word is.
 fn scheduling<'r>(reader: &'r mut Reader, line: &Line<'_>) -> &'r mut Scheduling {
     let global = &mut reader.global;
-    if line.word.starts_with("checker_") { &mut global.checker_process } else { &mut global.vrrp_process }
+    match line.word.split_once('_') {
+        Some(("checker", _)) => &mut global.checker_process,
+        Some(("bfd", _)) => &mut global.bfd_process,
+        _ => &mut global.vrrp_process,
+    }
 }
 
 pub(crate) fn nice(reader: &mut Reader, line: &Line<'_>) {

@@ -1,94 +1,19 @@
-//! Drafts into settings: defaults filled in, everything that belongs together looked at together.
+//! One instance's draft into its settings: defaults filled in, what contradicts each other told and settled.
 
 use super::Reader;
 use super::instance::{AuthType, Draft};
 use super::together::{self, Kind};
-use super::{links, lvs, mail, notify, strict, tracked};
-use crate::config::model::{Config, InstanceDefaults};
+use super::{links, strict, vmac};
 use crate::syntax::{Complaint, Verdict};
 use crate::types::{CentiSecs, Family, Priority, Version, Vrid};
-use crate::vrrp::settings::{Announce, Auth, InstanceKey, Preempt, RxBuffer, Settings, Transport, TransportKey, WantedState};
-use std::collections::HashMap;
+use crate::vrrp::settings::{Announce, Auth, Preempt, RxBuffer, Settings, Transport, WantedState};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Most addresses of an advert: the count is one byte.
 const ADDRESSES: usize = 255;
 /// Most IPv6 addresses of an advert in an Ethernet frame: (1500 - 40 - 8) / 16.
 const ADDRESSES_V6: usize = 90;
-
-/// Everything read, made one.
-pub(crate) fn config(reader: &mut Reader) -> Config {
-    notify::settle(reader);
-    mail::settle(reader);
-    together::complete(reader);
-    let drafts = std::mem::take(&mut reader.groups);
-    let instances = instances(reader, &drafts);
-    links::limit_delays(reader, &instances);
-    let groups = together::groups(reader, &drafts, &instances);
-    // First the balancer: its checks use tracked files too.
-    let lvs = lvs::finish::balancer(reader, &instances);
-    let watched = together::watched(reader, &instances, &lvs);
-    reader.global.instance_defaults = defaults(reader);
-    let mut global = std::mem::take(&mut reader.global);
-    for address in &mut global.vrrp.static_addresses {
-        address.device.get_or_insert_with(|| global.default_interface.clone());
-    }
-    let instances = tracked::follow(reader, &mut global.vrrp, instances);
-    Config { global, instances, groups, watched, lvs }
-}
-
-/// What an instance is that says nothing.
-fn defaults(reader: &Reader) -> InstanceDefaults {
-    let said = &reader.defaults;
-    InstanceDefaults {
-        version: said.version.unwrap_or(Version::V2),
-        group4: said.group4,
-        group6: said.group6,
-        announce: announce(reader, &Draft::default(), false),
-        down_timer_adverts: said.down_timer_adverts,
-        lower_prio_no_advert: said.lower_prio_no_advert,
-        higher_prio_send_advert: said.higher_prio_send_advert,
-        check_unicast_src: said.check_unicast_src,
-        skip_check_adv_addr: said.skip_check_adv_addr,
-        strict: said.strict,
-        smtp_alert: said.told.mail,
-        smtp_alert_vrrp: said.told.mail_vrrp,
-    }
-}
-
-/// All instances that can run, in order.
-fn instances(reader: &mut Reader, groups: &[Draft]) -> Vec<Arc<Settings>> {
-    let drafts = std::mem::take(&mut reader.drafts);
-    let membership = together::membership(reader, groups);
-    let mut keys: HashMap<InstanceKey, String> = HashMap::with_capacity(drafts.len());
-    let mut done = Vec::with_capacity(drafts.len());
-    for draft in drafts {
-        let span = draft.vrid.map_or(draft.span, |(_, span)| span);
-        let group = membership.get(&draft.name).and_then(|number| groups.get(*number));
-        let Some(settings) = instance(reader, draft, group) else { continue };
-        let key = settings.key();
-        if let Some(other) = keys.get(&key) {
-            let message = twice(other, &settings, &key);
-            let complaint = Complaint::error(span, message).help(format!("instance {} is left out", settings.name));
-            reader.complain(complaint.verdict(Verdict::Unusable).rule("duplicate-vrid"));
-            continue;
-        }
-        keys.insert(key, settings.name.clone());
-        done.push(Arc::new(settings));
-    }
-    done
-}
-
-fn twice(other: &str, settings: &Settings, key: &InstanceKey) -> String {
-    let on = key.interface.as_ref().map_or(String::new(), |name| format!(" on interface {name}"));
-    let from = match key.transport {
-        TransportKey::Unicast(Some(source)) => format!(" from {source}"),
-        TransportKey::Unicast(None) | TransportKey::Multicast(_) => String::new(),
-    };
-    format!("{other} and {} both use VRID {} with {}{on}{from}", settings.name, key.vrid, key.family)
-}
 
 /// Complains about the instance as a whole.
 pub(super) fn warn(reader: &mut Reader, draft: &Draft, what: &str) {
@@ -101,7 +26,7 @@ fn refuse(reader: &mut Reader, draft: &Draft, what: &str, expected: &str) {
     reader.complain(complaint.expected(expected).help("the instance is left out".to_owned()));
 }
 
-fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Option<Settings> {
+pub(super) fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Option<Settings> {
     let family = draft.family.unwrap_or(Family::V4);
     let vrid = required(reader, &draft)?;
     if let Some(interface) = draft.interface.as_ref().filter(|_| draft.linkbeat_use_polling) {
@@ -119,6 +44,7 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         return None;
     }
     excess(reader, &mut draft, family);
+    let vmacs = vmac::of(reader, &mut draft, vrid, family, is_strict);
     let auth = auth(reader, &draft, version, family, is_strict);
     if matches!(auth, Some(Auth::Header(_))) && wanted == WantedState::Master && !priority.is_owner() {
         warn(reader, &draft, "Initial state master is incompatible with AH authentication - clearing");
@@ -150,6 +76,7 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         track_scripts: together::tracks(reader, Kind::Script, &draft, group, priority),
         track_files: together::tracks(reader, Kind::File, &draft, group, priority),
         track_processes: together::tracks(reader, Kind::Process, &draft, group, priority),
+        track_bfds: together::tracks(reader, Kind::Bfd, &draft, group, priority),
         sync_group: group.map(|group| group.name.clone()),
         notify: draft.told.finish(group.map(|group| &group.told), reader.defaults.told),
         dont_track_primary: draft.dont_track_primary,
@@ -169,6 +96,9 @@ fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Draft>) -> Opt
         routes: exactly(draft.routes),
         rules: exactly(draft.rules),
         follows: Vec::new(),
+        vmac: vmacs.own,
+        xmit_base: vmacs.xmit_base,
+        address_vmacs: exactly(vmacs.of_addresses),
         name: draft.name,
     })
 }
@@ -347,7 +277,8 @@ fn transport(reader: &mut Reader, draft: &Draft, family: Family) -> Transport {
     Transport::Multicast { group: draft.group.unwrap_or(default), source: draft.mcast_source.or(draft.unicast_source) }
 }
 
-fn announce(reader: &Reader, draft: &Draft, is_strict: bool) -> Announce {
+/// How an instance announces its addresses: its own words, else the global ones.
+pub(super) fn announce(reader: &Reader, draft: &Draft, is_strict: bool) -> Announce {
     let (global, base) = (&reader.defaults, Announce::default());
     let group = draft.interface.as_deref().and_then(|interface| reader.garp_group(interface));
     // vrrp_min_garp: one message and nothing more, where nothing else is asked for.
@@ -360,7 +291,10 @@ fn announce(reader: &Reader, draft: &Draft, is_strict: bool) -> Announce {
     } else {
         (global.garp_lower_delay.unwrap_or(master_delay), global.garp_lower_repeat.unwrap_or(master_repeat))
     };
+    let (extra_if, extra_if_all) = draft.garp_extra_if.or(global.garp_extra_if).unwrap_or_default();
     Announce {
+        extra_if,
+        extra_if_all,
         master_delay: draft.garp_delay.unwrap_or(master_delay),
         master_repeat: draft.garp_repeat.unwrap_or(master_repeat),
         master_refresh: draft.garp_refresh.or(global.garp_refresh).unwrap_or(base.master_refresh),
@@ -391,6 +325,7 @@ fn tracked(reader: &mut Reader, draft: &Draft, priority: Priority) -> Vec<crate:
 mod tests {
     use super::*;
     use crate::config::load_text;
+    use crate::vrrp::settings::TransportKey;
 
     fn with_global(global: &str, lines: &str) -> Settings {
         let text = format!(

@@ -1,7 +1,8 @@
 //! Walks the tree: every row of the tables says which function reads its keyword into the drafts here.
 
+pub(crate) mod bfd;
 pub(crate) mod daemon;
-pub(crate) mod finish;
+mod finish;
 pub(crate) mod garp;
 pub(crate) mod global;
 pub(crate) mod group;
@@ -15,7 +16,9 @@ mod shape;
 mod strict;
 mod together;
 pub(crate) mod tracked;
+pub(crate) mod vmac;
 pub(crate) mod watched;
+pub(crate) mod whole;
 
 use super::model::Global;
 use super::paths::Tables;
@@ -57,6 +60,8 @@ pub(crate) struct Reader {
     pub(super) groups: Vec<instance::Draft>,
     /// Tracked objects.
     pub(super) watched: watched::Drafts,
+    /// `bfd_instance` blocks.
+    pub(super) bfd: bfd::Drafts,
     /// `garp_group` blocks; the last is the one being read.
     pub(super) garp_groups: Vec<garp::Group>,
     /// The `track_group` blocks so far.
@@ -73,6 +78,8 @@ pub(crate) struct Reader {
     pub(crate) scripts: HashMap<Vec<OsString>, Span>,
     /// Keywords of `global_defs` that count once, and have been read.
     once: Vec<&'static str>,
+    /// VMACs so far.
+    vmacs: vmac::Names,
     /// Instance names, and where they were given.
     pub(super) names: HashMap<String, Span>,
 }

@@ -18,12 +18,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The three kinds of `track_*` blocks with names.
+/// The kinds of `track_*` blocks with names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     Script,
     File,
     Process,
+    Bfd,
 }
 
 impl Kind {
@@ -32,6 +33,7 @@ impl Kind {
             Self::Script => ("track_script", "vrrp_script"),
             Self::File => ("track_file", "track_file"),
             Self::Process => ("track_process", "vrrp_track_process"),
+            Self::Bfd => ("track_bfd", "bfd_instance"),
         }
     }
 
@@ -40,6 +42,7 @@ impl Kind {
             Self::Script => &drafts.scripts,
             Self::File => &drafts.files,
             Self::Process => &drafts.processes,
+            Self::Bfd => &drafts.bfds,
         }
     }
 
@@ -48,13 +51,14 @@ impl Kind {
             Self::Script => &draft.track_scripts,
             Self::File => &draft.track_files,
             Self::Process => &draft.track_processes,
+            Self::Bfd => &draft.track_bfds,
         }
     }
 
     /// The weight when nobody names one.
     const fn default_weight(self) -> i16 {
         match self {
-            Self::Script | Self::Process => 0,
+            Self::Script | Self::Process | Self::Bfd => 0,
             Self::File => 1,
         }
     }
@@ -105,9 +109,10 @@ pub(super) fn membership(reader: &mut Reader, groups: &[Draft]) -> HashMap<Strin
 pub(super) fn tracks(reader: &mut Reader, kind: Kind, draft: &Draft, group: Option<&Draft>, priority: Priority) -> Vec<Track> {
     let mut kept: Vec<Track> = Vec::new();
     let (block, object) = kind.words();
-    let own = kind.lines(draft);
-    let lines = own.iter().chain(group.map(|group| kind.lines(group)).unwrap_or_default());
-    for line in lines {
+    // What the group tracks moves all its members alike: there weights are as welcome as without a group.
+    let own = kind.lines(draft).iter().map(|line| (line, group));
+    let shared = group.map(|group| kind.lines(group)).unwrap_or_default().iter().map(|line| (line, None));
+    for (line, group) in own.chain(shared) {
         if kept.iter().any(|track| track.name == line.name) {
             continue;
         }
@@ -138,7 +143,8 @@ pub(super) fn tracks(reader: &mut Reader, kind: Kind, draft: &Draft, group: Opti
     kept
 }
 
-/// Members of a group change together, so a weight of their own is only taken when the group allows it; an owner's priority never changes.
+/// Members of a group change together, so a weight of a member's own is only taken when the group allows it; an owner's priority never
+/// changes.
 fn permitted(kind: Kind, weight: i16, group: Option<&Draft>, priority: Priority) -> Result<i16, &'static str> {
     let grouped = group.is_some_and(|group| !group.tracking_weight);
     match (kind, weight) {
@@ -150,30 +156,30 @@ fn permitted(kind: Kind, weight: i16, group: Option<&Draft>, priority: Priority)
     }
 }
 
-/// Interfaces that an instance tracks, its group's included. Without `sync_group_tracking_weight` they have no weight; nor
-/// has one that carries a virtual address, since its going down is a fault in any case (so does the original).
+/// Interfaces that an instance tracks, its group's included. One that carries a virtual address has no weight, since its going down is a
+/// fault in any case (so does the original). A member's own weight counts also where scripts may have none: the original says that it
+/// ignores it, and does not.
 pub(super) fn interfaces(reader: &mut Reader, draft: &Draft, own: Vec<TrackInterface>, group: Option<&Draft>) -> Vec<TrackInterface> {
+    if group.is_some_and(|group| !group.tracking_weight) {
+        for tracked in own.iter().filter(|tracked| tracked.weight != 0 && !carries_address(draft, &tracked.name)) {
+            let message = format!("weight of tracked interface {} in a sync group without sync_group_tracking_weight", tracked.name);
+            warn(reader, draft, &format!("{message}: it moves this member alone"));
+        }
+    }
     let mut all = own;
     for line in group.map(|group| group.track_interfaces.as_slice()).unwrap_or_default() {
-        if all.iter().any(|tracked| tracked.name == line.name) {
+        if all.iter().any(|tracked: &TrackInterface| tracked.name == line.name) {
             let both = "is configured on VRRP instance and sync group. Remove vrrp instance or sync group config";
             warn(reader, draft, &format!("track_interface {} {both}", line.name));
         } else {
             all.push(line.clone());
         }
     }
-    let grouped = group.is_some_and(|group| !group.tracking_weight);
-    for tracked in all.iter_mut().filter(|tracked| tracked.weight != 0) {
-        if grouped {
-            warn(reader, draft, &format!("ignoring {} tracked interface weight due to SYNC group", tracked.name));
-        } else if carries_address(draft, &tracked.name) {
-            let message = format!("ignoring {} tracked interface weight: a virtual address is on it", tracked.name);
-            let complaint = Complaint::remark(draft.span, format!("({}) {message}", draft.name));
-            reader.complain(complaint.help("when it is down that is a fault in any case, unless the address says no_track".to_owned()));
-        } else {
-            continue;
-        }
-        (tracked.weight, tracked.reverse) = (0, tracked.reverse && grouped);
+    for tracked in all.iter_mut().filter(|tracked| tracked.weight != 0 && carries_address(draft, &tracked.name)) {
+        let message = format!("ignoring {} tracked interface weight: a virtual address is on it", tracked.name);
+        let complaint = Complaint::remark(draft.span, format!("({}) {message}", draft.name));
+        reader.complain(complaint.help("when it is down that is a fault in any case, unless the address says no_track".to_owned()));
+        (tracked.weight, tracked.reverse) = (0, false);
     }
     all
 }
@@ -322,16 +328,24 @@ mod tests {
     }
 
     #[test]
-    fn a_groups_lines_are_its_members_and_weights_need_permission() {
-        let group = |more: &str| format!("vrrp_sync_group G {{\n group {{\n A\n B\n }}\n track_script {{\n chk\n }}\n {more}\n}}\n");
-        let members = instance("A", 1, "") + &instance("B", 2, "");
-        let with = load_text(&format!("{}{SCRIPT}{members}", group("sync_group_tracking_weight")));
-        assert_eq!(complaints(&with), "");
-        assert!(with.config.instances.iter().all(|instance| instance.track_scripts[0].weight == -20));
-        assert_eq!(with.config.groups[0].members, ["A", "B"]);
-        let without = load_text(&format!("{}{SCRIPT}{members}", group("")));
-        assert!(without.config.instances.iter().all(|instance| instance.track_scripts.is_empty()));
-        assert!(complaints(&without).contains("since in a sync group without sync_group_tracking_weight"));
+    fn a_groups_lines_are_its_members_and_weights_of_a_members_own_need_permission() {
+        let group = |more: &str| format!("vrrp_sync_group G {{\n group {{\n A\n B\n }}\n {more}\n}}\n{SCRIPT}");
+        let (plain, lines) =
+            (instance("A", 1, "") + &instance("B", 2, ""), "track_script {\n chk\n }\n track_interface {\n eth1 weight 30\n }");
+        let shared = load_text(&(group(lines) + &plain));
+        assert_eq!(complaints(&shared), "");
+        assert!(shared.config.instances.iter().all(|instance| instance.track_scripts[0].weight == -20));
+        assert!(shared.config.instances.iter().all(|instance| instance.track_interfaces[0].weight == 30));
+        assert_eq!(shared.config.groups[0].members, ["A", "B"]);
+        let own = instance("A", 1, lines) + &instance("B", 2, "");
+        let allowed = load_text(&(group("sync_group_tracking_weight") + &own));
+        assert_eq!(complaints(&allowed), "");
+        assert_eq!(allowed.config.instances[0].track_scripts[0].weight, -20);
+        let forbidden = load_text(&(group("") + &own));
+        assert!(forbidden.config.instances[0].track_scripts.is_empty());
+        assert!(complaints(&forbidden).contains("since in a sync group without sync_group_tracking_weight"));
+        assert_eq!(forbidden.config.instances[0].track_interfaces[0].weight, 30);
+        assert!(complaints(&forbidden).contains("it moves this member alone"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A tracked object's own weight.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Weight {
+pub(crate) struct Weight {
     pub(super) weight: Option<i16>,
     pub(super) reverse: Option<bool>,
 }
@@ -52,6 +52,8 @@ pub(crate) struct Drafts {
     pub(super) scripts: Vec<Watched>,
     pub(super) files: Vec<Watched>,
     pub(super) processes: Vec<Watched>,
+    /// Sessions that VRRP hears of: known when all is read.
+    pub(super) bfds: Vec<Watched>,
     current: Watched,
 }
 
@@ -262,7 +264,7 @@ pub(crate) fn full_command(reader: &mut Reader, _: &Line<'_>) {
     reader.watched.current.full_command = true;
 }
 
-// track_script, track_file, track_process
+// track_script, track_file, track_process, track_bfd
 
 pub(crate) fn track_script(reader: &mut Reader, block: &Line<'_>) {
     let lines = tracked(reader, block);
@@ -283,6 +285,18 @@ pub(crate) fn track_file(reader: &mut Reader, block: &Line<'_>) {
 pub(crate) fn track_process(reader: &mut Reader, block: &Line<'_>) {
     let lines = tracked(reader, block);
     reader.instance().track_processes.extend(lines);
+}
+
+pub(crate) fn track_bfd(reader: &mut Reader, block: &Line<'_>) {
+    let mut lines = tracked(reader, block);
+    for line in &mut lines {
+        if line.weight.weight.is_some_and(|weight| weight.abs() == 254) {
+            let message = about(reader, format!("weight for track bfd {} must be in [-253..253] inclusive. Ignoring...", line.name));
+            reader.complain(Complaint::error(line.span, message).help("its own weight is used".to_owned()));
+            line.weight = Weight::default();
+        }
+    }
+    reader.instance().track_bfds.extend(lines);
 }
 
 fn tracked(reader: &mut Reader, block: &Line<'_>) -> Vec<TrackDraft> {

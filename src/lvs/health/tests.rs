@@ -146,6 +146,10 @@ fn deltas_of_several_checkers_add_up_and_are_clamped() {
     assert!(!health.has_quorum(), "a live server of weight 0 carries no quorum");
     health.weight_changed(0, 1, 0);
     assert_eq!(health.weight(0), 14);
+    health.weight_changed(0, 1, i64::MAX);
+    health.weight_changed(0, 0, i64::MAX);
+    assert_eq!(health.weight(0), WEIGHT_MAX, "a file may say any number");
+    health.weight_changed(0, 1, 0);
     health.weight_changed(0, 0, i64::from(u32::MAX));
     assert_eq!(health.weight(0), WEIGHT_MAX);
 }

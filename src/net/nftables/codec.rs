@@ -73,6 +73,7 @@ const NFT_META_MARK: u32 = 3;
 pub(super) const NFT_META_IIF: u32 = 4;
 pub(super) const NFT_META_OIF: u32 = 5;
 pub(super) const NFT_META_L4PROTO: u32 = 16;
+pub(super) const NFT_META_OIFKIND: u32 = 27;
 const NFT_CMP_EQ: u32 = 0;
 
 /// How nft(8) shows a set's elements; the kernel only keeps it. A concatenation shifts by 6 bits for each part.
@@ -83,8 +84,10 @@ const TYPE_MARK: u32 = 19;
 pub(super) const TYPE_IFINDEX: u32 = 20;
 pub(super) const TYPE_ICMP6_TYPE: u32 = 29;
 
-/// Elements in one message: their list is an attribute, and an attribute ends at 64 KiB.
+/// Elements of a set in one message: their list is an attribute, which ends at 64 KiB, and one takes 32 bytes at most.
 pub(super) const ELEMENTS: usize = 1000;
+/// Elements of a map of marks in one message: one of IPv6 takes 72 bytes.
+const MAP_ELEMENTS: usize = 800;
 
 /// A range of keys, and the mark that it stands for.
 pub(super) struct MapElement {
@@ -159,14 +162,10 @@ impl<'s> Batch<'s> {
 
     /// A map of ranges of concatenated keys to marks, the parts of a key so long in bytes.
     pub(super) fn map_to_marks(&mut self, name: &str, key_type: u32, parts: &[u32]) {
-        self.set_id += 1;
-        let id = self.set_id;
         let counters = self.settings.counters;
-        self.order(NFT_MSG_NEWSET, libc::NLM_F_CREATE, |m| {
-            m.text(NFTA_SET_NAME, name);
-            number(m, NFTA_SET_FLAGS, NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_CONCAT);
-            number(m, NFTA_SET_KEY_TYPE, key_type);
-            number(m, NFTA_SET_KEY_LEN, parts.iter().map(|length| length.next_multiple_of(4)).sum());
+        let flags = NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_CONCAT;
+        let key_length = parts.iter().map(|length| length.next_multiple_of(4)).sum();
+        self.new_set(name, key_type, key_length, flags, |m| {
             number(m, NFTA_SET_DATA_TYPE, TYPE_MARK);
             number(m, NFTA_SET_DATA_LEN, 4);
             m.nest(NFTA_SET_DESC, |m| {
@@ -176,7 +175,6 @@ impl<'s> Batch<'s> {
                     }
                 });
             });
-            number(m, NFTA_SET_ID, id);
             // For nft(8) alone: NFTNL_UDATA_SET_DATABYTEORDER, its length, BYTEORDER_HOST_ENDIAN.
             m.attribute(NFTA_SET_USERDATA, &[[1, 4].as_slice(), &1u32.to_ne_bytes()].concat());
             if counters {
@@ -190,24 +188,48 @@ impl<'s> Batch<'s> {
 
     /// Adds elements to such a map.
     pub(super) fn marks(&mut self, map: &str, elements: &[MapElement]) {
-        for some in elements.chunks(ELEMENTS) {
-            self.order(NFT_MSG_NEWSETELEM, libc::NLM_F_CREATE, |m| {
-                m.text(NFTA_SET_ELEM_LIST_SET, map);
-                m.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |m| {
-                    for MapElement { first, last, mark } in some {
-                        m.nest(NFTA_LIST_ELEM, |m| {
-                            m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, first));
-                            m.nest(NFTA_SET_ELEM_KEY_END, |m| m.attribute(NFTA_DATA_VALUE, last));
-                            // A mark is a number of this machine, not of the network.
-                            m.nest(NFTA_SET_ELEM_DATA, |m| m.attribute(NFTA_DATA_VALUE, &mark.to_ne_bytes()));
-                        });
-                    }
-                });
+        for some in elements.chunks(MAP_ELEMENTS) {
+            self.each_element(NFT_MSG_NEWSETELEM, map, some, |m, MapElement { first, last, mark }| {
+                m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, first));
+                m.nest(NFTA_SET_ELEM_KEY_END, |m| m.attribute(NFTA_DATA_VALUE, last));
+                // A mark is a number of this machine, not of the network.
+                m.nest(NFTA_SET_ELEM_DATA, |m| m.attribute(NFTA_DATA_VALUE, &mark.to_ne_bytes()));
             });
         }
     }
 
+    /// A map from interfaces to interfaces, by index.
+    pub(super) fn map_of_interfaces(&mut self, name: &str) {
+        self.new_set(name, TYPE_IFINDEX, 4, NFT_SET_MAP, |m| {
+            number(m, NFTA_SET_DATA_TYPE, TYPE_IFINDEX);
+            number(m, NFTA_SET_DATA_LEN, 4);
+            // For nft(8) alone: NFTNL_UDATA_SET_KEYBYTEORDER and _DATABYTEORDER, their lengths, BYTEORDER_HOST_ENDIAN.
+            let host = 1u32.to_ne_bytes();
+            m.attribute(NFTA_SET_USERDATA, &[[0, 4].as_slice(), &host, &[1, 4], &host].concat());
+        });
+    }
+
+    /// Adds pairs to such a map or deletes them.
+    pub(super) fn pairs(&mut self, kind: u16, map: &str, pairs: &[(u32, u32)]) {
+        for some in pairs.chunks(ELEMENTS) {
+            self.each_element(kind, map, some, |m, (key, value)| {
+                m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, &key.to_ne_bytes()));
+                m.nest(NFTA_SET_ELEM_DATA, |m| m.attribute(NFTA_DATA_VALUE, &value.to_ne_bytes()));
+            });
+        }
+    }
+
+    /// A set of single keys, so long in bytes.
     pub(super) fn set(&mut self, name: &str, key_type: u32, key_length: u32, flags: u32) {
+        self.new_set(name, key_type, key_length, flags, |m| {
+            if key_type == TYPE_IFINDEX {
+                // For nft(8) alone, as of a map.
+                m.attribute(NFTA_SET_USERDATA, &[[0, 4].as_slice(), &1u32.to_ne_bytes()].concat());
+            }
+        });
+    }
+
+    fn new_set(&mut self, name: &str, key_type: u32, key_length: u32, flags: u32, more: impl FnOnce(&mut Builder)) {
         self.set_id += 1;
         let id = self.set_id;
         self.order(NFT_MSG_NEWSET, libc::NLM_F_CREATE, |m| {
@@ -216,6 +238,7 @@ impl<'s> Batch<'s> {
             number(m, NFTA_SET_KEY_TYPE, key_type);
             number(m, NFTA_SET_KEY_LEN, key_length);
             number(m, NFTA_SET_ID, id);
+            more(m);
         });
     }
 
@@ -251,13 +274,18 @@ impl<'s> Batch<'s> {
         });
     }
 
+    /// Adds keys to a set or takes them out of it, no more than [`ELEMENTS`].
     pub(super) fn element_list(&mut self, kind: u16, set: &str, keys: &[Vec<u8>]) {
+        self.each_element(kind, set, keys, |m, key| m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, key)));
+    }
+
+    fn each_element<E>(&mut self, kind: u16, set: &str, elements: &[E], each: impl Fn(&mut Builder, &E)) {
         let flags = if kind == NFT_MSG_NEWSETELEM { libc::NLM_F_CREATE } else { 0 };
         self.order(kind, flags, |m| {
             m.text(NFTA_SET_ELEM_LIST_SET, set);
             m.nest(NFTA_SET_ELEM_LIST_ELEMENTS, |m| {
-                for key in keys {
-                    m.nest(NFTA_LIST_ELEM, |m| m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, key)));
+                for element in elements {
+                    m.nest(NFTA_LIST_ELEM, |m| each(m, element));
                 }
             });
         });
@@ -316,6 +344,20 @@ pub(super) fn lookup(set: &str) -> Expression {
     expression.attributes.text(1, set);
     number(&mut expression.attributes, 2, NFT_REG_1);
     expression
+}
+
+/// Goes on when register 2 is a key of the map, with what that stands for in register 2: NFTA_LOOKUP_SET, _SREG, _DREG.
+pub(super) fn look_up_second(map: &str) -> Expression {
+    let mut expression = Expression::new("lookup");
+    expression.attributes.text(1, map);
+    number(&mut expression.attributes, 2, NFT_REG_2);
+    number(&mut expression.attributes, 3, NFT_REG_2);
+    expression
+}
+
+/// Sends a copy of the packet to the address in register 1 by the interface in register 2: NFTA_DUP_SREG_ADDR, _SREG_DEV.
+pub(super) fn duplicate() -> Expression {
+    Expression::numbers("dup", &[(1, NFT_REG_1), (2, NFT_REG_2)])
 }
 
 /// Goes on when register 1 is a key of the map, with what that stands for in register 1: NFTA_LOOKUP_SET, _SREG, _DREG.

@@ -1,11 +1,11 @@
-//! nftables, by netlink: shuts virtual addresses that are not to answer, marks what is for a group of virtual servers.
+//! nftables, by netlink: shuts virtual addresses that are not to answer, keeps VMACs quiet, marks what is for a group of virtual servers.
 
 mod codec;
 pub mod marks;
 mod shut;
 
 pub use crate::types::Firewall;
-pub use shut::{Nft, Shut};
+pub use shut::{Nft, Quiet, Shut};
 
 use self::codec::Batch;
 use crate::net::wire::{Answer, Messages};
@@ -113,7 +113,7 @@ impl Talk {
     fn commit(&mut self, (bytes, last): (Vec<u8>, u32), what: &'static str) -> Result<(), NftError> {
         // The end mark has a number too.
         self.sequence = last.wrapping_add(2);
-        socket::netlink_send(&*self.way.0, &bytes).map_err(NftError::new(what))?;
+        socket::netlink_send(&self.way.0, &bytes).map_err(NftError::new(what))?;
         self.outcome(what, last)
     }
 
@@ -123,7 +123,7 @@ impl Talk {
         let mut refusal = None;
         let mut acknowledged = false;
         loop {
-            let length = match socket::netlink_receive(&*self.way.0, &mut buffer) {
+            let length = match socket::netlink_receive(&self.way.0, &mut buffer) {
                 Ok(length) => length.unwrap_or(0),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -34,6 +34,7 @@ pub(super) fn text(balancer: &Balancer, health: &[Health], standings: &Standings
         checkers::of(&mut out, health, standings);
     }
     checkers::files(&mut out, health);
+    checkers::sessions(&mut out, health);
     out
 }
 

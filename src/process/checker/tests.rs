@@ -39,15 +39,15 @@ impl Child {
         let replaces = !quorums.is_empty();
         this.to.post(&ToChecker::Configure { balancer: Box::new(balancer), resume, quorums, replaces, keep_table: false });
         let mut first = Vec::new();
-        let running = |said| match said {
+        let stands = |said| match said {
             FromChecker::Notice(notice) => {
                 first.push(notice);
                 None
             }
-            FromChecker::Running => Some(()),
+            FromChecker::TableStands => Some(()),
             _ => None,
         };
-        this.until(running).await;
+        this.until(stands).await;
         this.first = first;
         this
     }

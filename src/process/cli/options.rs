@@ -47,6 +47,8 @@ pub struct Options {
     pub checkers_pid: Option<PathBuf>,
     /// `-b`: nothing writes it yet; what an old run left there goes at a start.
     pub bfd_pid: Option<PathBuf>,
+    /// `-B`.
+    pub no_bfd: bool,
     /// `-m`, `-M`.
     pub core_dump: bool,
     /// `-s`.
@@ -94,6 +96,7 @@ impl Default for Options {
             vrrp_pid: None,
             checkers_pid: None,
             bfd_pid: None,
+            no_bfd: false,
             core_dump: false,
             namespace: None,
             all_includes: false,
@@ -183,7 +186,7 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         o.check = true;
         Outcome::Taken
     }),
-    row('B', "no_bfd", Nothing, "Don't run BFD subsystem (this build has none yet)", |_, _| Outcome::Taken),
+    row('B', "no_bfd", Nothing, "Don't run BFD subsystem", set!(no_bfd = true)),
     row(' ', "all", Nothing, "Run every subsystem, even without configuration for it", set!(all = true)),
     row('l', "log-console", Nothing, "Log messages to local console", set!(console = true)),
     row('D', "log-detail", Nothing, "Detailed log messages", |o, _| {
@@ -237,7 +240,7 @@ pub(super) const OPTIONS: &[OptionRow] = &[
     // Looked for before all others: what follows it are options of genhash.
     row('T', "genhash", Nothing, "Enter into genhash utility mode", |_, _| Outcome::Taken),
     row('a', "address-monitoring", Nothing, "Report all address additions/deletions notified via netlink", set!(address_monitoring = true)),
-    row('x', "snmp", Nothing, "Enable SNMP subsystem", |_, _| Outcome::NotYet(NO_SNMP)),
+    row('x', "snmp", Nothing, "Enable SNMP subsystem (this build has none yet)", |_, _| Outcome::NotYet(NO_SNMP)),
     row('A', "snmp-agent-socket", Value("ADDRESS"), "Use the specified socket for master agent", |_, _| Outcome::NotYet(NO_SNMP)),
     row('s', "namespace", Value("NAME"), "Run in network namespace NAME (overrides config)", |o, value| {
         o.namespace = Some(value.to_owned());

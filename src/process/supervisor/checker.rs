@@ -6,27 +6,32 @@ use super::{Msg, State, wants_checker};
 use crate::actor::Restart;
 use crate::check::Kind;
 use crate::check::tls::Files;
-use crate::ipc::messages::{CheckerId, PROTOCOL, ToChecker};
+use crate::ipc::messages::{CheckerId, PROTOCOL, SessionReads, ToChecker};
 use crate::lvs::changes::Changes;
 use crate::lvs::marks;
 use crate::lvs::settings::Balancer;
 use crate::process::paths;
 use crate::process::roles::{Role, RoleName};
+use crate::sys::clock;
 use crate::sys::pidfile::PidFile;
 use crate::sys::tuning;
 use crate::types::{ScriptOutcome, Secret};
 use ractor::{Actor, ActorRef};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The actor's name in the table of restarts.
 pub(super) const NAME: &str = "Healthcheck child process";
+
+/// How long VRRP waits at the start for the kernel's table.
+pub(super) const TABLE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What the checker child says that concerns the supervisor.
 #[derive(Debug)]
 pub(in crate::process) enum CheckerSaid {
     Hello(u32),
     Running,
+    TableStands,
     Reloaded,
     Dumped(String),
 }
@@ -42,6 +47,8 @@ pub(super) struct Checker {
     retires: bool,
     /// Some check is a file.
     reads_files: bool,
+    /// The kernel's table was what it should be once, or has been waited for long enough.
+    table_stands: bool,
 }
 
 struct Living {
@@ -53,7 +60,7 @@ struct Living {
 
 impl Checker {
     pub(super) fn new(pid_file: Option<PidFile>) -> Self {
-        Self { child: None, lives: 0, pid_file, told: Balancer::default(), retires: false, reads_files: false }
+        Self { child: None, lives: 0, pid_file, told: Balancer::default(), retires: false, reads_files: false, table_stands: false }
     }
 
     pub(super) const fn exists(&self) -> bool {
@@ -148,6 +155,9 @@ impl State {
                 for instance in self.memory.masters() {
                     self.checker.post(ToChecker::Master { instance, master: true });
                 }
+                for (name, up) in self.sessions_for(|session| session.tells_checkers) {
+                    self.checker.post(ToChecker::Session(SessionReads { name, up, at: clock::now() }));
+                }
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
@@ -187,6 +197,7 @@ impl State {
                 tuning::give_back_memory();
                 self.reload_if_asked(myself);
             }
+            CheckerSaid::TableStands => self.table_stands(),
             CheckerSaid::Reloaded => {
                 tracing::debug!("the checker child has reloaded");
                 self.say_files();
@@ -196,6 +207,24 @@ impl State {
                 let path = paths::checker_dump_path(&self.options, &self.config.global);
                 self.put(&path, &format!("{}{text}", self.global_text()));
             }
+        }
+    }
+
+    /// Whether instances that were never told of have to wait: a master without servers refuses its clients.
+    pub(super) fn awaits_table(&self) -> bool {
+        self.wants_checker() && !self.config.lvs.servers.is_empty() && !self.checker.table_stands
+    }
+
+    fn table_stands(&mut self) {
+        self.checker.table_stands = true;
+        self.begin();
+    }
+
+    /// The addresses may be there for something else too: they do not wait for ever.
+    pub(super) fn table_deadline(&mut self) {
+        if self.is_held() {
+            tracing::warn!("the IPVS table is not complete after {} s: VRRP starts without it", TABLE_PATIENCE.as_secs());
+            self.table_stands();
         }
     }
 
@@ -218,6 +247,11 @@ impl State {
         if self.checker.reads_files {
             self.checker.post(ToChecker::FileReads { name: name.to_owned(), value });
         }
+    }
+
+    /// A BFD session is up, or not.
+    pub(super) fn checker_hears_of_session(&self, reads: SessionReads) {
+        self.checker.post(ToChecker::Session(reads));
     }
 
     /// The script of a `MISC_CHECK` ended.
@@ -300,7 +334,7 @@ async fn load_module() {
         return;
     }
     let output = tokio::process::Command::new(program).args(["-s", "-k", "--", "ip_vs"]).env_clear().output();
-    match tokio::time::timeout(std::time::Duration::from_secs(5), output).await {
+    match tokio::time::timeout(Duration::from_secs(5), output).await {
         Ok(Ok(output)) if output.status.success() => tracing::debug!("loaded the kernel module ip_vs"),
         Ok(Ok(_) | Err(_)) | Err(_) => tracing::debug!("cannot load the kernel module ip_vs with {program}"),
     }

@@ -13,7 +13,7 @@ impl State {
     pub(super) fn ask_for(&self, dump: Dump) {
         if self.child.is_some() {
             self.post(ToVrrp::Dump(dump));
-        } else if !self.checker.exists() || !matches!(dump, Dump::Data) {
+        } else if !(self.checker.exists() || self.bfd.exists()) || !matches!(dump, Dump::Data) {
             tracing::warn!("no VRRP child process is running: there is nothing to print");
         }
     }

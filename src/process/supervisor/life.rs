@@ -1,5 +1,6 @@
 //! Birth, death and succession of the VRRP child, and the end of it all.
 
+use super::checker::TABLE_PATIENCE;
 use super::child::{self, Child, Died};
 use super::{ChildRef, Msg, State, heartbeat, postman, speech};
 use crate::actor::Restart;
@@ -43,7 +44,7 @@ impl State {
             return;
         }
         if !self.wants_child() {
-            if self.wants_checker() {
+            if self.wants_checker() || self.wants_bfd() {
                 self.stands();
                 return;
             }
@@ -56,15 +57,20 @@ impl State {
             return;
         }
         self.lives += 1;
+        let resume = self.memory.snapshots(&self.config.instances);
+        // A master that resumes does not wait: others would take over.
+        let held = resume.is_empty() && self.awaits_table();
         let arguments = child::Arguments {
             spawn: self.spawn_plan(Role::of(RoleName::Vrrp), self.config.global.vrrp_process_name.as_ref()),
             life: self.lives,
             first: ToVrrp::Configure {
                 config: Box::new(crate::config::vrrp(&self.config)),
-                resume: self.memory.snapshots(&self.config.instances),
+                resume,
                 known: self.memory.known(),
+                sessions: self.sessions_for(|session| session.tells_vrrp),
                 replaces: self.lives > 1,
                 keep_addresses: self.options.keep_addresses,
+                waits: held,
             },
             beat: self.beat(),
             supervisor: myself.clone(),
@@ -75,13 +81,28 @@ impl State {
         match Actor::spawn_linked(None, Child::<speech::Vrrp>::new(), arguments, myself.get_cell()).await {
             Ok((actor, _)) => {
                 self.restarts.started(NAME, &actor.get_cell(), Instant::now());
-                self.child = Some(ChildRef { actor, life: self.lives, running: false });
+                self.child = Some(ChildRef { actor, life: self.lives, running: false, held });
+                if held {
+                    myself.send_after(TABLE_PATIENCE, || Msg::TableDeadline);
+                }
             }
             Err(error) => {
                 let restart = self.restarts.not_started(NAME, &error.to_string(), Instant::now());
                 tracing::error!("cannot start the VRRP child process: {error}; trying again in {} s", restart.after.as_secs_f64());
                 myself.send_after(restart.after, || Msg::Start);
             }
+        }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| child.held)
+    }
+
+    /// Instances that wait take part from now on.
+    pub(super) fn begin(&mut self) {
+        if let Some(child) = self.child.as_mut().filter(|child| child.held) {
+            child.held = false;
+            self.post(ToVrrp::Begin);
         }
     }
 
@@ -119,6 +140,7 @@ impl State {
             tuning: match role.name {
                 RoleName::Vrrp => tuning_of(&global.vrrp_process),
                 RoleName::Checker | RoleName::CheckerRaw => tuning_of(&global.checker_process),
+                RoleName::Bfd => tuning_of(&global.bfd_process),
                 RoleName::Mail => Tuning::default(),
             },
             parent: std::process::id(),
@@ -149,7 +171,9 @@ impl State {
 
     /// All pid files stand: whoever started the daemon may go on.
     pub(super) fn stands(&mut self) {
-        let missing = (self.wants_child() && self.child.is_none()) || (self.wants_checker() && !self.checker.exists());
+        let missing = (self.wants_child() && self.child.is_none())
+            || (self.wants_checker() && !self.checker.exists())
+            || (self.wants_bfd() && !self.bfd.exists());
         if missing {
             return;
         }
@@ -175,7 +199,8 @@ impl State {
 
     pub(super) fn is_ready(&mut self) {
         let vrrp = self.child.as_ref().map_or(!self.wants_child(), |child| child.running);
-        if !vrrp || (self.wants_checker() && !self.checker.is_running()) {
+        let others = (!self.wants_checker() || self.checker.is_running()) && (!self.wants_bfd() || self.bfd.is_running());
+        if !vrrp || !others {
             return;
         }
         if !std::mem::replace(&mut self.ready, true) {
@@ -195,8 +220,12 @@ impl State {
             self.checker_ended(myself, died, &restart);
             return;
         }
+        if restart.name == super::bfd::NAME {
+            self.bfd_ended(myself, died, &restart);
+            return;
+        }
         self.child = None;
-        self.reload_lost_child();
+        self.reload_lost_child(myself);
         self.memory.lost(died.is_some_and(|died| died.reason.is_some()));
         if self.stopping {
             self.tell_stop_time(died);
@@ -245,6 +274,7 @@ impl State {
         tracing::info!("Stopping");
         self.systemd.stopping();
         self.exit.store(status, Ordering::Relaxed);
+        self.stop_bfd();
         match &self.child {
             // Its addresses first: as long as clients are sent here, there must be servers for them.
             Some(_) => self.post(ToVrrp::Stop),
@@ -256,7 +286,7 @@ impl State {
 
     /// The last child is gone.
     pub(super) fn end_if_alone(&self, myself: &ActorRef<Msg>) {
-        if self.child.is_none() && !self.checker.exists() {
+        if self.child.is_none() && !self.checker.exists() && !self.bfd.exists() {
             myself.stop(None);
         }
     }

@@ -1,5 +1,6 @@
-//! What the supervisor remembers of the VRRP child, so that a successor can take up where it left off.
+//! What the supervisor remembers of the children, so that a successor can take up where it left off.
 
+use crate::bfd::event::Snapshot as SessionSnapshot;
 use crate::ipc::messages::CheckerId;
 use crate::lvs::name::ServiceName;
 use crate::lvs::settings::Balancer;
@@ -21,6 +22,8 @@ struct Facts {
     /// Virtual servers: with or without their quorum.
     quorums: BTreeMap<ServiceName, bool>,
     snapshots: BTreeMap<String, Snapshot>,
+    /// BFD sessions.
+    sessions: BTreeMap<String, SessionSnapshot>,
     /// Scripts: good or bad.
     known: BTreeMap<String, bool>,
     answered: Instant,
@@ -37,6 +40,7 @@ impl Memory {
             checkers: BTreeMap::new(),
             quorums: BTreeMap::new(),
             snapshots: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             known: BTreeMap::new(),
             answered: Instant::now(),
             lost: None,
@@ -51,6 +55,28 @@ impl Memory {
     pub(super) fn remember(&self, instance: String, snapshot: Snapshot) -> bool {
         let state = snapshot.state;
         self.facts().snapshots.insert(instance, snapshot).map(|old| old.state) != Some(state)
+    }
+
+    /// The BFD child's last word about a session; whether it is up now and was not before, or the other way round.
+    pub(super) fn remember_session(&self, session: String, snapshot: SessionSnapshot) -> bool {
+        let up = snapshot.up;
+        let before = self.facts().sessions.insert(session, snapshot);
+        before.is_some_and(|before| before.up) != up
+    }
+
+    /// Whether a session is up, as far as anybody knows.
+    pub(super) fn session_is_up(&self, session: &str) -> bool {
+        self.facts().sessions.get(session).is_some_and(|snapshot| snapshot.up)
+    }
+
+    /// What is known of sessions, for a successor.
+    pub(super) fn sessions(&self) -> Vec<(String, SessionSnapshot)> {
+        self.facts().sessions.iter().map(|(name, snapshot)| (name.clone(), snapshot.clone())).collect()
+    }
+
+    /// Of other sessions nothing is known any more.
+    pub(super) fn keep_sessions(&self, keep: impl Fn(&str) -> bool) {
+        self.facts().sessions.retain(|name, _| keep(name));
     }
 
     /// The checker child's last word about a checker.

@@ -1,5 +1,6 @@
 //! The supervisor: starts the children, replaces dead ones, obeys signals, reloads, writes files.
 
+mod bfd;
 mod checker;
 mod child;
 mod dump;
@@ -23,7 +24,7 @@ use super::running::Record;
 use super::scripts;
 use crate::actor::{Backoff, Restarts};
 use crate::config::model::{Config, OnceScript};
-use crate::ipc::messages::{CheckerId, Dump, PROTOCOL, ToVrrp};
+use crate::ipc::messages::{CheckerId, Dump, PROTOCOL, SessionReads, ToVrrp};
 use crate::notify::herald::{Herald, Report};
 use crate::script::observer::{Observer, Seen, Tracked};
 use crate::script::table::Table;
@@ -70,6 +71,8 @@ pub(super) struct Setup {
     pub(super) vrrp_pid_file: Option<PidFile>,
     /// The checker child's, locked by us.
     pub(super) checkers_pid_file: Option<PidFile>,
+    /// The BFD child's, locked by us.
+    pub(super) bfd_pid_file: Option<PidFile>,
     /// As whom children run.
     pub(super) run_as: RunAs,
     /// Whoever waits for the daemon to stand.
@@ -93,6 +96,14 @@ pub(super) enum Msg {
     StartChecker,
     /// The checker child of this life says.
     CheckerSaid { life: u64, what: checker::CheckerSaid },
+    /// Start the BFD child.
+    StartBfd,
+    /// The BFD child of this life says.
+    BfdSaid { life: u64, what: bfd::BfdSaid },
+    /// A BFD session came up, or went down.
+    SessionChanged(SessionReads),
+    /// Nobody has watched the sessions since the BFD child of this life died.
+    BfdAbsent { life: u64 },
     /// The child of this life says.
     Said { life: u64, what: ChildSaid },
     /// An instance is in another state.
@@ -101,6 +112,8 @@ pub(super) enum Msg {
     TellStatus,
     /// Tell the service manager that we live.
     Watchdog,
+    /// The balancer's table takes too long.
+    TableDeadline,
     /// A stop takes too long.
     StopDeadline,
     /// A reload takes too long.
@@ -195,6 +208,8 @@ struct ChildRef {
     actor: ActorRef<child::Msg<ToVrrp>>,
     life: u64,
     running: bool,
+    /// Its instances wait for the balancer's table.
+    held: bool,
 }
 
 struct State {
@@ -214,6 +229,7 @@ struct State {
     restarts: Restarts,
     child: Option<ChildRef>,
     checker: checker::Checker,
+    bfd: bfd::Bfd,
     lives: u64,
     herald: Herald,
     postman: Postman,
@@ -255,6 +271,7 @@ impl Actor for Supervisor {
         }
         myself.cast(Msg::StartChecker)?;
         myself.cast(Msg::Start)?;
+        myself.cast(Msg::StartBfd)?;
         let mut state = State {
             record: Record::new(&setup.pid_paths.supervisor),
             recorded: false,
@@ -271,6 +288,7 @@ impl Actor for Supervisor {
             restarts: Restarts::new(Backoff::process()),
             child: None,
             checker: checker::Checker::new(setup.checkers_pid_file),
+            bfd: bfd::Bfd::new(setup.bfd_pid_file),
             lives: 0,
             herald,
             postman,
@@ -295,9 +313,14 @@ impl Actor for Supervisor {
             Msg::Start => state.start(&myself).await,
             Msg::Started { role: RoleName::Vrrp, pid } => state.started(pid),
             Msg::Started { role: RoleName::Checker | RoleName::CheckerRaw, pid } => state.checker_started(pid),
+            Msg::Started { role: RoleName::Bfd, pid } => state.bfd_started(pid),
             // The postman starts its own.
             Msg::Started { role: RoleName::Mail, .. } => {}
             Msg::StartChecker => state.start_checker(&myself).await,
+            Msg::StartBfd => state.start_bfd(&myself).await,
+            Msg::BfdSaid { life, what } => state.bfd_said(&myself, life, what),
+            Msg::SessionChanged(reads) => state.session_changed(reads),
+            Msg::BfdAbsent { life } => state.bfd_absent(life),
             Msg::CheckerSaid { life, what } => state.checker_said(&myself, life, what),
             Msg::Said { life, what } => {
                 // What a dead child said last arrives after its death: only of the living one it means anything.
@@ -316,11 +339,13 @@ impl Actor for Supervisor {
                 state.tell_status();
             }
             Msg::Watchdog => state.watchdog(),
+            Msg::TableDeadline => state.table_deadline(),
             Msg::StopDeadline => {
                 state.kill_child("it did not stop in time");
                 state.kill_checker("it did not stop in time");
+                state.kill_bfd("it did not stop in time");
             }
-            Msg::ReloadDeadline(generation) => state.reload_deadline(generation),
+            Msg::ReloadDeadline(generation) => state.reload_deadline(&myself, generation),
             Msg::Checked { name, outcome } => state.post(ToVrrp::ScriptEnded { name, outcome }),
             Msg::ServerChecked { checker, outcome } => state.checker_script_ended(checker, outcome),
             Msg::LookAtPlan => state.look_at_plan(&myself),
@@ -440,6 +465,11 @@ pub(super) fn wants_checker(options: &Options, config: &Config) -> bool {
         return config.lvs.sync.is_some();
     }
     options.all || !config.lvs.is_idle()
+}
+
+/// Whether the BFD child has something to do.
+pub(super) fn wants_bfd(options: &Options, config: &Config) -> bool {
+    !options.no_bfd && (options.all || !config.bfd.is_empty())
 }
 
 /// Whether the VRRP child has something to do.

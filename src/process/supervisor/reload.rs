@@ -49,6 +49,32 @@ enum Phase {
     Balancing,
 }
 
+/// What the death of the VRRP child means for a reload.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Loss {
+    /// Nothing: there is none, or the child had no part in it any more.
+    Harmless,
+    /// Nothing has changed yet.
+    StartsOver,
+    /// The successor is told the new configuration; the rest is still to be done.
+    Done,
+}
+
+impl Phase {
+    /// The VRRP child died.
+    fn lost_child(&mut self) -> Loss {
+        let (loss, next) = match std::mem::take(self) {
+            Self::Idle => (Loss::Harmless, Self::Idle),
+            Self::Preparing(_) => (Loss::StartsOver, Self::Idle),
+            Self::Committing => (Loss::Done, Self::Idle),
+            Self::Retiring => (Loss::Harmless, Self::Retiring),
+            Self::Balancing => (Loss::Harmless, Self::Balancing),
+        };
+        *self = next;
+        loss
+    }
+}
+
 impl Reload {
     /// The child ends because the last instance is gone.
     pub(super) const fn retires_child(&self) -> bool {
@@ -189,11 +215,16 @@ impl State {
 
     /// The VRRP child's part is done; the checker child's is left.
     fn reload_done(&mut self, myself: &ActorRef<Msg>) {
-        let told = self.reload_checker(myself);
-        self.watch_for_planned_reloads(myself);
         if self.child.is_none() && self.wants_child() {
             let _ = myself.cast(Msg::Start);
         }
+        self.balance(myself);
+    }
+
+    fn balance(&mut self, myself: &ActorRef<Msg>) {
+        let told = self.reload_checker(myself);
+        self.reload_bfd(myself);
+        self.watch_for_planned_reloads(myself);
         self.tell_status();
         self.reload.phase = Phase::Balancing;
         if !told {
@@ -219,21 +250,21 @@ impl State {
     }
 
     /// The child died in the middle: a successor starts with what counts now, and an unfinished reload starts over.
-    pub(super) fn reload_lost_child(&mut self) {
-        match std::mem::take(&mut self.reload.phase) {
-            Phase::Idle => {}
-            Phase::Preparing(_) => self.reload.again = true,
-            Phase::Committing => {
-                tracing::info!("Reload complete: the new child starts with the new configuration");
-                self.systemd.ready();
+    pub(super) fn reload_lost_child(&mut self, myself: &ActorRef<Msg>) {
+        match self.reload.phase.lost_child() {
+            Loss::Harmless => {}
+            Loss::StartsOver => self.reload.again = true,
+            // Who stops has nothing more to tell the checker child.
+            Loss::Done if self.stopping => {}
+            Loss::Done => {
+                tracing::info!("the new VRRP child starts with the new configuration");
+                self.balance(myself);
             }
-            Phase::Retiring => self.reload.phase = Phase::Retiring,
-            Phase::Balancing => self.reload.phase = Phase::Balancing,
         }
     }
 
     /// A phase took too long.
-    pub(super) fn reload_deadline(&mut self, generation: u64) {
+    pub(super) fn reload_deadline(&mut self, myself: &ActorRef<Msg>, generation: u64) {
         if generation != self.reload.generation {
             return;
         }
@@ -241,8 +272,7 @@ impl State {
             Phase::Preparing(_) => {
                 tracing::error!("Reload given up, nothing changes: the VRRP child did not answer within {} s", PATIENCE.as_secs());
                 self.post(ToVrrp::Abandon { generation });
-                self.reload.phase = Phase::Idle;
-                self.systemd.ready();
+                self.reload_ends(myself);
             }
             Phase::Committing => self.kill_child("it did not finish a reload in time"),
             Phase::Idle | Phase::Retiring | Phase::Balancing => {}
@@ -291,6 +321,15 @@ fn some(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_that_dies_while_it_commits_leaves_the_rest_of_the_reload_to_be_done() {
+        let after = |mut phase: Phase| (phase.lost_child(), format!("{phase:?}"));
+        assert_eq!(after(Phase::Committing), (Loss::Done, "Idle".to_owned()));
+        assert_eq!(after(Phase::Preparing(Box::default())), (Loss::StartsOver, "Idle".to_owned()));
+        assert_eq!(after(Phase::Balancing), (Loss::Harmless, "Balancing".to_owned()), "the checker child is at it");
+        assert_eq!(after(Phase::Retiring), (Loss::Harmless, "Retiring".to_owned()), "it was to end");
+    }
 
     #[test]
     fn long_lists_are_cut() {

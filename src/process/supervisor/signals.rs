@@ -18,6 +18,7 @@ impl State {
                 self.dump_parent();
                 self.ask_for(Dump::Data);
                 self.checker_dump();
+                self.bfd_dump();
             }
             signals::STATS => self.ask_for(Dump::Stats),
             other if other == signals::stats_clear() => self.ask_for(Dump::StatsAndClear),

@@ -1,9 +1,10 @@
 //! What the supervisor and a child can say to each other, and what the supervisor makes of what it hears.
 
+use super::bfd::BfdSaid;
 use super::checker::CheckerSaid;
 use super::memory::Memory;
 use super::{ChildSaid, Msg as SupervisorMsg};
-use crate::ipc::messages::{FromChecker, FromVrrp, ToChecker, ToVrrp};
+use crate::ipc::messages::{FromBfd, FromChecker, FromVrrp, SessionReads, ToBfd, ToChecker, ToVrrp};
 use crate::lvs::notice::Notice;
 use crate::notify::herald::Herald;
 use crate::process::roles::RoleName;
@@ -132,9 +133,44 @@ impl Speech for Checker {
                 return Heard::Running;
             }
             FromChecker::Hello { protocol } => say(CheckerSaid::Hello(protocol)),
+            FromChecker::TableStands => say(CheckerSaid::TableStands),
             FromChecker::Reloaded => say(CheckerSaid::Reloaded),
             FromChecker::Dumped(text) => say(CheckerSaid::Dumped(text)),
             FromChecker::Stopped => return Heard::LastWord,
+        }
+        Heard::Told
+    }
+}
+
+/// The BFD child's pipe.
+pub(super) struct Bfd;
+
+impl Speech for Bfd {
+    type To = ToBfd;
+    type From = FromBfd;
+    const ROLE: RoleName = RoleName::Bfd;
+
+    fn ping(number: u64) -> ToBfd {
+        ToBfd::Ping(number)
+    }
+
+    fn hear(ear: &Ear<Self>, message: FromBfd) -> Heard {
+        let say = |what| _ = ear.supervisor.cast(SupervisorMsg::BfdSaid { life: ear.life, what });
+        match message {
+            FromBfd::Pong(number) => return Heard::Answered(number),
+            FromBfd::Changed { session, snapshot, at } => {
+                let up = snapshot.up;
+                if ear.memory.remember_session(session.clone(), *snapshot) {
+                    let _ = ear.supervisor.cast(SupervisorMsg::SessionChanged(SessionReads { name: session, up, at }));
+                }
+            }
+            FromBfd::Running => {
+                say(BfdSaid::Running);
+                return Heard::Running;
+            }
+            FromBfd::Hello { protocol } => say(BfdSaid::Hello(protocol)),
+            FromBfd::Dumped(text) => say(BfdSaid::Dumped(text)),
+            FromBfd::Stopped => return Heard::LastWord,
         }
         Heard::Told
     }

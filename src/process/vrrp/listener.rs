@@ -1,15 +1,17 @@
 //! The netlink reflector's actor: keeps the mirror and tells instances what changed for them.
 
 mod losses;
+#[cfg(test)]
+mod tests;
 
 use super::carrier::Carriers;
 use super::messages::{InstanceId, InstanceMsg, KeeperMsg, LinkView, ListenerMsg, Watch};
 use super::shared::Shared;
+use crate::actor::Alarm;
 use crate::net::address::PROTOCOL_KEEPALIVED;
 use crate::net::mirror::{Change, Link};
 use crate::net::reflector::{Reflector, Subscription};
-use crate::sys::clock;
-use crate::types::{Family, Instant, IpPrefix};
+use crate::types::{Family, IpPrefix};
 use crate::vrrp::trackers::link::LinkSettings;
 use losses::leave;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -32,7 +34,7 @@ pub(super) struct ListenerArguments {
 pub(super) struct Listening {
     shared: Arc<Shared>,
     carriers: Carriers,
-    alarm: Option<(Instant, JoinHandle<()>)>,
+    alarm: Alarm,
     /// `-a`.
     monitoring: bool,
     reader: JoinHandle<()>,
@@ -61,9 +63,6 @@ struct Interest {
 impl Drop for Listening {
     fn drop(&mut self) {
         self.reader.abort();
-        if let Some((_, alarm)) = self.alarm.take() {
-            alarm.abort();
-        }
     }
 }
 
@@ -88,7 +87,7 @@ impl Actor for Listener {
         Ok(Listening {
             shared,
             carriers: Carriers::new(links),
-            alarm: None,
+            alarm: Alarm::default(),
             monitoring,
             reader,
             interfaces: HashMap::new(),
@@ -115,13 +114,14 @@ impl Actor for Listener {
                 }
             }
             ListenerMsg::Forget { id } => state.forget(id),
+            ListenerMsg::LookAt(name) => state.tell_if_changed(&name),
             ListenerMsg::Links(settings) => state.look_otherwise(settings),
             ListenerMsg::LookAgain => state.look_again(),
             ListenerMsg::Changed(changes) => state.heard(changes?),
             #[cfg(test)]
             ListenerMsg::Panic => std::panic::panic_any("asked to"),
         }
-        state.set_alarm(&myself);
+        state.alarm.set(state.carriers.deadline(), &myself, || ListenerMsg::LookAgain);
         Ok(())
     }
 }
@@ -154,22 +154,23 @@ impl Listening {
             self.addresses.entry(*address).or_default().push(id);
         }
         for name in &watch.interfaces {
-            let view = self.view(name);
-            if !self.interfaces.contains_key(name) {
-                for source in view.iter().flat_map(|view| [view.source4, view.source6]).flatten() {
-                    tracing::debug!("Assigned address {source} for interface {name}");
+            let view = match self.known(name) {
+                Some(known) => {
+                    // The mirror may be ahead of what the others were told.
+                    self.tell_if_changed(&known);
+                    self.interfaces.get(&known).and_then(|interest| interest.told.flatten())
                 }
-            }
+                None => self.first_view(name),
+            };
             let interest = self.interfaces.entry(Arc::clone(name)).or_default();
             interest.instances.insert(id);
             interest.told = Some(view);
             self.shared.tell(id, InstanceMsg::Link { name: Arc::clone(name), view });
         }
         if let Some(source) = watch.source {
+            self.tell_if_source_changed(source);
             let present = self.is_here(source);
-            let entry = self.sources.entry(source).or_insert((present, Vec::new()));
-            entry.0 = present;
-            entry.1.push(id);
+            self.sources.entry(source).or_insert((present, Vec::new())).1.push(id);
             self.shared.tell(id, InstanceMsg::ConfiguredSource { present });
         }
         for destination in &watch.destinations {
@@ -182,6 +183,15 @@ impl Listening {
             self.follow_routes();
         }
         self.watching.insert(id, watch);
+    }
+
+    /// Of an interface that nobody watched.
+    fn first_view(&mut self, name: &Arc<str>) -> Option<LinkView> {
+        let view = self.view(name);
+        for source in view.iter().flat_map(|view| [view.source4, view.source6]).flatten() {
+            tracing::debug!("Assigned address {source} for interface {name}");
+        }
+        view
     }
 
     fn forget(&mut self, id: InstanceId) {
@@ -215,29 +225,10 @@ impl Listening {
     }
 
     fn look_again(&mut self) {
-        self.alarm = None;
+        self.alarm.rang();
         for name in self.carriers.look_again() {
             self.tell_if_changed(&name);
         }
-    }
-
-    /// One timer for the earliest deadline.
-    fn set_alarm(&mut self, myself: &ActorRef<ListenerMsg>) {
-        let earliest = self.carriers.deadline();
-        if self.alarm.as_ref().map(|(at, _)| *at) == earliest {
-            return;
-        }
-        if let Some((_, alarm)) = self.alarm.take() {
-            alarm.abort();
-        }
-        self.alarm = earliest.map(|at| {
-            let myself = myself.clone();
-            let alarm = tokio::spawn(async move {
-                tokio::time::sleep(at.since(clock::now())).await;
-                let _ = myself.cast(ListenerMsg::LookAgain);
-            });
-            (at, alarm)
-        });
     }
 
     fn heard(&mut self, changes: Vec<Change>) {
@@ -313,15 +304,20 @@ impl Listening {
             }
             touched.insert(name);
         }
-        if self.sources.contains_key(&address) {
-            let present = self.is_here(address);
-            if let Some((told, ids)) = self.sources.get_mut(&address)
-                && *told != present
-            {
-                *told = present;
-                for id in ids {
-                    self.shared.tell(*id, InstanceMsg::ConfiguredSource { present });
-                }
+        self.tell_if_source_changed(address);
+    }
+
+    fn tell_if_source_changed(&mut self, address: IpAddr) {
+        if !self.sources.contains_key(&address) {
+            return;
+        }
+        let present = self.is_here(address);
+        if let Some((told, ids)) = self.sources.get_mut(&address)
+            && *told != present
+        {
+            *told = present;
+            for id in ids {
+                self.shared.tell(*id, InstanceMsg::ConfiguredSource { present });
             }
         }
     }

@@ -54,6 +54,10 @@ async fn give_own_address() {
 
 impl Child {
     async fn start(instances: Vec<Settings>, resume: Vec<(String, crate::vrrp::event::Snapshot)>) -> Self {
+        Self::start_with(instances, resume, false).await
+    }
+
+    async fn start_with(instances: Vec<Settings>, resume: Vec<(String, crate::vrrp::event::Snapshot)>, waits: bool) -> Self {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (outbox, child) = channel::<FromVrrp, ToVrrp>(theirs).unwrap();
         let (supervisor, inbox) = channel::<ToVrrp, FromVrrp>(ours).unwrap();
@@ -61,7 +65,8 @@ impl Child {
         let config = VrrpConfig { instances: instances.into_iter().map(Arc::new).collect(), ..VrrpConfig::default() };
         let replaces = !resume.is_empty();
         let child = Self { root, ended, inbox, _supervisor: supervisor, _child: child };
-        child.tell(ToVrrp::Configure { config: Box::new(config), resume, known: Vec::new(), replaces, keep_addresses: false });
+        let (config, known, sessions) = (Box::new(config), Vec::new(), Vec::new());
+        child.tell(ToVrrp::Configure { config, resume, known, sessions, replaces, keep_addresses: false, waits });
         child
     }
 
@@ -201,6 +206,54 @@ fn a_replacement_process_is_master_at_once_and_touches_no_address() {
         nothing_was_removed(&mut reflector, &mut mirror).await;
         second.stop().await;
         assert!(!shows(VIRTUAL));
+    });
+}
+
+#[test]
+fn an_interface_that_a_reload_brings_in_is_looked_at_before_it_is_missed() {
+    lab::run(|_lab| async {
+        give_own_address().await;
+        let mut child = Child::start(vec![settings("VI_1", VIRTUAL)], Vec::new()).await;
+        until("the address is there", || shows(VIRTUAL)).await;
+        let (mut reflector, mut mirror) = Reflector::open(None).await.unwrap();
+        for (generation, device) in [(1, Some("lo")), (2, None), (3, Some("lo"))] {
+            let mut more = settings("VI_1", VIRTUAL);
+            if let Some(device) = device {
+                let mut elsewhere = virtual_address("192.0.2.101/24");
+                elsewhere.device = Some(device.to_owned());
+                more.excluded.push(elsewhere);
+            }
+            let changes = VrrpChanges { changed: vec![("VI_1".to_owned(), Arc::new(more))], ..VrrpChanges::default() };
+            child.tell(ToVrrp::Prepare { generation, changes: Box::new(changes) });
+            child.tell(ToVrrp::Commit { generation });
+            while child.hear().await != (FromVrrp::Committed { generation }) {}
+            child.goes_on_sending().await;
+            until("the address on the other interface", || output(&["ip", "-o", "addr"]).contains("192.0.2.101") == device.is_some()).await;
+        }
+        while let Ok(changes) = tokio::time::timeout(Duration::from_millis(1), reflector.next(&mut mirror)).await {
+            let lost = |change: &Change| matches!(change, Change::AddressGone { prefix, .. } if prefix.to_string() == VIRTUAL);
+            assert!(!changes.unwrap().iter().any(lost), "the first address went");
+        }
+        child.stop().await;
+    });
+}
+
+#[test]
+fn instances_that_wait_for_the_table_take_no_part_before_they_are_told_to() {
+    lab::run(|_lab| async {
+        give_own_address().await;
+        let mut child = Child::start_with(vec![settings("VI_1", VIRTUAL)], Vec::new(), true).await;
+        // Ten times as long as an election takes.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        child.tell(ToVrrp::Ping(5));
+        assert_eq!(child.hear().await, FromVrrp::Pong(5), "something was said before");
+        assert!(!shows(VIRTUAL));
+        child.tell(ToVrrp::Begin);
+        child.reaches("VI_1", State::Master).await;
+        until("the address is there", || shows(VIRTUAL)).await;
+        child.stop().await;
+        let child = Child::start_with(vec![settings("VI_1", VIRTUAL)], Vec::new(), true).await;
+        child.stop().await;
     });
 }
 

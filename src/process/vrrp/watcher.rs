@@ -1,18 +1,17 @@
-//! Scripts, files and processes that instances track: when to ask for a run, and what everything reads now.
+//! Scripts, files, processes and BFD sessions that instances track: when to ask for a run, and what everything reads now.
 
 use super::messages::{InstanceMsg, RootMsg, WatcherMsg};
 use super::shared::{Shared, lock};
+use crate::actor::Alarm;
 use crate::config::model::Watched;
 use crate::ipc::messages::FromVrrp;
 use crate::sys::clock;
-use crate::types::Instant;
 use crate::vrrp::track::Reading;
 use crate::vrrp::trackers::process::ProcessWatch;
 use crate::vrrp::trackers::script::{Fact, Order, ScriptWatch};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::task::JoinHandle;
 
 /// What every tracked object reads now; absent: nothing is known yet.
 #[derive(Debug, Default)]
@@ -20,6 +19,7 @@ pub(super) struct Readings {
     pub(super) scripts: HashMap<String, Reading>,
     pub(super) files: HashMap<String, Reading>,
     pub(super) processes: HashMap<String, Reading>,
+    pub(super) sessions: HashMap<String, Reading>,
 }
 
 pub(super) struct Watcher;
@@ -36,15 +36,7 @@ pub(super) struct Watching {
     watched: Watched,
     scripts: HashMap<String, ScriptWatch>,
     processes: HashMap<String, ProcessWatch>,
-    alarm: Option<(Instant, JoinHandle<()>)>,
-}
-
-impl Drop for Watching {
-    fn drop(&mut self) {
-        if let Some((_, alarm)) = self.alarm.take() {
-            alarm.abort();
-        }
-    }
+    alarm: Alarm,
 }
 
 impl Actor for Watcher {
@@ -54,7 +46,8 @@ impl Actor for Watcher {
 
     async fn pre_start(&self, myself: ActorRef<Self::Msg>, arguments: Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
         let WatcherArguments { shared, watched, known } = arguments;
-        let mut state = Watching { shared, watched: Watched::default(), scripts: HashMap::new(), processes: HashMap::new(), alarm: None };
+        let (scripts, processes) = (HashMap::new(), HashMap::new());
+        let mut state = Watching { shared, watched: Watched::default(), scripts, processes, alarm: Alarm::default() };
         for (name, good) in known {
             let reading = if good { Reading::Up } else { Reading::Down };
             lock(&state.shared.readings).scripts.entry(name).or_insert(reading);
@@ -71,6 +64,7 @@ impl Actor for Watcher {
             WatcherMsg::ScriptEnded { name, outcome } => state.feed(&name, Fact::Ended(outcome)),
             WatcherMsg::FileReads { name, value } => state.file_reads(name, value),
             WatcherMsg::ProcessCount { name, count } => state.process_count(&name, count),
+            WatcherMsg::Session { name, up } => state.session_reads(name, up),
             #[cfg(test)]
             WatcherMsg::Panic => std::panic::panic_any("asked to"),
         }
@@ -116,7 +110,7 @@ impl Watching {
     }
 
     fn alarm(&mut self) {
-        self.alarm = None;
+        self.alarm.rang();
         let now = clock::now();
         let due: Vec<String> = self.scripts.iter().filter(|(_, watch)| watch.deadline() <= now).map(|(name, _)| name.clone()).collect();
         for name in due {
@@ -158,6 +152,13 @@ impl Watching {
         }
     }
 
+    fn session_reads(&self, name: String, up: bool) {
+        let reading = if up { Reading::Up } else { Reading::Down };
+        if lock(&self.shared.readings).sessions.insert(name, reading) != Some(reading) {
+            self.shared.instances.tell_all(|| InstanceMsg::ReadingsChanged);
+        }
+    }
+
     fn process_count(&mut self, name: &str, count: u32) {
         if let Some(watch) = self.processes.get_mut(name) {
             if let Some(reading) = watch.counted(clock::now(), count) {
@@ -179,23 +180,9 @@ impl Watching {
         self.shared.instances.tell_all(|| InstanceMsg::ReadingsChanged);
     }
 
-    /// One timer for the earliest deadline.
     fn set_alarm(&mut self, myself: &ActorRef<WatcherMsg>) {
         let processes = self.processes.values().filter_map(ProcessWatch::deadline);
         let earliest = self.scripts.values().map(ScriptWatch::deadline).chain(processes).min();
-        if self.alarm.as_ref().map(|(at, _)| *at) == earliest {
-            return;
-        }
-        if let Some((_, alarm)) = self.alarm.take() {
-            alarm.abort();
-        }
-        self.alarm = earliest.map(|at| {
-            let myself = myself.clone();
-            let alarm = tokio::spawn(async move {
-                tokio::time::sleep(at.since(clock::now())).await;
-                let _ = myself.cast(WatcherMsg::Alarm);
-            });
-            (at, alarm)
-        });
+        self.alarm.set(earliest, myself, || WatcherMsg::Alarm);
     }
 }

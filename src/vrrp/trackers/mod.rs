@@ -10,7 +10,7 @@ pub mod script;
 
 use serde::{Deserialize, Serialize};
 
-/// One line of `track_script`, `track_file` or `track_process`, with the weight of the tracked object filled in.
+/// One line of `track_script`, `track_file`, `track_process` or `track_bfd`, with the weight of the tracked object filled in.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Track {
     /// Name of the tracked object.

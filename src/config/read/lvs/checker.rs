@@ -43,6 +43,7 @@ pub(crate) struct Draft {
     pub(super) hosts: Vec<Draft>,
     pub(super) file: Option<String>,
     pub(super) file_weight: Option<(i64, bool)>,
+    pub(super) bfd: Option<String>,
     pub(super) script: Option<Command>,
     pub(super) user: Option<ScriptUser>,
     pub(super) timeout: Option<Duration>,
@@ -324,6 +325,13 @@ pub(crate) fn file_weight(reader: &mut Reader, line: &Line<'_>) {
     let Some(weight) = number::int(reader, line, 0, -i64::from(i32::MAX)..=i64::from(i32::MAX), LEFT_OUT) else { return };
     let reverse = line.arg(1).is_some_and(|word| &*word.text == "reverse");
     draft(reader, |draft| draft.file_weight = Some((weight, reverse)));
+}
+
+// BFD_CHECK
+
+pub(crate) fn bfd_name(reader: &mut Reader, line: &Line<'_>) {
+    let name = line.arg(0).map(ToString::to_string);
+    draft(reader, |draft| draft.bfd = name);
 }
 
 // MISC_CHECK

@@ -60,11 +60,16 @@ fn the_tables_are_what_keepalived_2_2_7_makes() {
 fn a_group_may_have_tens_of_thousands_of_lines() {
     lab::run(|_: Lab| async move {
         let mut marker = Marker::open(&Firewall { counters: true, ..Firewall::named("many") }).unwrap();
-        let address = |number: u32| std::net::Ipv4Addr::from_bits(0x0a00_0000 + 2 * number).to_string();
-        let wanted: BTreeSet<Marked> = (0..20_000).map(|n| marked(Protocol::Tcp, &address(n), &address(n), 80, 1000)).collect();
-        marker.set(&wanted).unwrap();
+        let v4 = |number: u32| std::net::Ipv4Addr::from_bits(0x0a00_0000 + 2 * number).to_string();
+        let v6 = |number: u32| format!("2001:db8::{:x}", 0x1000 + 2 * number);
+        let all = |address: &dyn Fn(u32) -> String, count| -> BTreeSet<Marked> {
+            (0..count).map(|n| marked(Protocol::Tcp, &address(n), &address(n), 80, 1000)).collect()
+        };
+        marker.set(&all(&v4, 20_000).union(&all(&v6, 5000)).copied().collect()).unwrap();
         let shown = ruleset();
-        assert!(shown.iter().any(|line| line.contains("10.0.156.62 . 80 counter packets 0 bytes 0")), "the last is there");
+        for last in ["10.0.156.62", "2001:db8::370e"] {
+            assert!(shown.iter().any(|line| line.contains(&format!("{last} . 80 counter packets 0 bytes 0"))), "{last} is there");
+        }
         marker.set(&BTreeSet::new()).unwrap();
         assert!(ruleset().is_empty());
     });

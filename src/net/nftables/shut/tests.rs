@@ -118,6 +118,22 @@ fn a_ruleset_flushed_by_somebody_else_is_made_anew() {
 }
 
 #[test]
+fn what_was_shut_is_shut_again_by_the_next_attempt_when_making_the_table_anew_failed() {
+    lab::run(|lab: Lab| async move {
+        let mut nft = Nft::open(&Firewall::default()).unwrap();
+        nft.block(&[shut("10.0.0.1", lab.near), shut("10.0.0.2", lab.near)]).unwrap();
+        lab::output(&["nft", "flush", "ruleset"]);
+        // No table bears such a name.
+        let name = std::mem::replace(&mut nft.settings.table, "x".repeat(300));
+        assert!(nft.tables[0].made.is_some() && nft.rebuild(0).is_err());
+        assert!(nft.unblock(&[shut("10.0.0.2", lab.near)]).is_err());
+        nft.settings.table = name;
+        nft.block(&[shut("10.0.0.3", lab.near)]).unwrap();
+        assert!(ruleset().contains("elements = { 10.0.0.1, 10.0.0.3 }"), "{}", ruleset());
+    });
+}
+
+#[test]
 fn name_priority_and_counters_are_settable() {
     lab::run(|lab: Lab| async move {
         let settings = Firewall { table: "mine".to_owned(), priority: 5, counters: true };

@@ -25,11 +25,15 @@ pub(super) fn of(out: &mut String, health: &Health, standings: &Standings) {
 }
 
 fn one(out: &mut String, checker: &Checker, delta: i64, standing: Option<&Standing>) {
+    // Nothing runs for files and sessions: others say what has become of them.
     let by_file = matches!(checker.kind, Kind::File(_));
-    let _ = writeln!(out, "   Has run = {}", yes(by_file || standing.is_some_and(|standing| standing.has_run)));
+    let is_told = by_file || matches!(checker.kind, Kind::Bfd(_));
+    let _ = writeln!(out, "   Has run = {}", yes(is_told || standing.is_some_and(|standing| standing.has_run)));
     let _ = writeln!(out, "   Current weight = {delta}");
     if !by_file {
         let _ = writeln!(out, "   Alpha = {}", yes(checker.alpha));
+    }
+    if !is_told {
         timing(out, checker, standing);
     }
     let _ = writeln!(out, "   Log all failures = {}", yes(checker.log_all_failures));
@@ -40,6 +44,23 @@ fn one(out: &mut String, checker: &Checker, delta: i64, standing: Option<&Standi
     if let Some(ends) = standing.and_then(|standing| standing.certificate_ends) {
         let left = tls::days_left(clock::epoch_seconds() as i64, ends);
         let _ = writeln!(out, "   Certificate ends in {left} days");
+    }
+}
+
+/// The BFD sessions that are tracked, and whose servers they take out.
+pub(super) fn sessions(out: &mut String, health: &[Health]) {
+    let mut sessions: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for server in health.iter().map(Health::settings) {
+        for real in &server.real_servers {
+            let names = real.checkers.iter().filter_map(|checker| if let Kind::Bfd(name) = &checker.kind { Some(name) } else { None });
+            names.for_each(|name| sessions.entry(name).or_default().push(format!("   {}", server.name_of(real))));
+        }
+    }
+    if !sessions.is_empty() {
+        out.push_str("------< Checker track BFDs >------\n");
+    }
+    for (name, lines) in sessions {
+        let _ = writeln!(out, " Checker Track BFD = {name}\n   Tracking RS :\n{}", lines.join("\n"));
     }
 }
 

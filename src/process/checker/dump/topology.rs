@@ -1,11 +1,12 @@
 //! The topology: virtual servers, their real servers.
 
-use crate::check::Kind;
+use crate::check::{Checker, Kind};
 use crate::lvs::health::{Health, Place};
 use crate::lvs::settings::{Address, Checksum, Forwarding, GroupEntry, RealServer, Tunnel, VirtualServer, flag};
 use crate::types::{Command, Family};
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 pub(super) fn group(out: &mut String, name: &str, entries: &[GroupEntry]) {
     let yes = |family| {
@@ -150,5 +151,10 @@ fn real_server(out: &mut String, health: &Health, (at, real): (usize, &RealServe
         for file in std::iter::once(first).chain(files) {
             let _ = writeln!(out, "     {}, weight {}{}", file.name, file.weight, if file.reverse { " reverse" } else { "" });
         }
+    }
+    let names = |checker: &Arc<Checker>| if let Kind::Bfd(name) = &checker.kind { Some(format!("     {name}\n")) } else { None };
+    let sessions: String = real.checkers.iter().filter_map(names).collect();
+    if !sessions.is_empty() {
+        let _ = write!(out, "   Tracked BFDs\n{sessions}");
     }
 }

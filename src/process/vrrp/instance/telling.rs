@@ -92,6 +92,13 @@ impl Living {
         self.shared.root.cast(RootMsg::Say(FromVrrp::Notice(Notice { subject, happened, priority: Some(priority) })));
     }
 
+    /// Before the first state: what trackers have made of the base priority.
+    pub(super) fn tell_first_priority(&self, priority: Priority) {
+        if self.notify().is_some_and(|notify| notify.priority_changes) {
+            self.tell(Happened::PriorityChanged(State::Init), priority);
+        }
+    }
+
     pub(super) fn tell_note(&self, note: &Note) {
         let Some(notify) = self.notify() else { return };
         let priority = self.machine.priority();

@@ -50,6 +50,7 @@ impl Reign {
                 watched: &self.watched,
                 script: &|name| readings.scripts.get(name).copied(),
                 file: &|name| readings.files.get(name).copied(),
+                session: &|name| readings.sessions.get(name).copied(),
             };
             let text = dump::text(dump, &sections, &tracking, &self.shared.mirror());
             self.outbox.post(&FromVrrp::Dumped { dump, text });

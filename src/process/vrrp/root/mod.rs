@@ -6,16 +6,17 @@ mod reload;
 
 use super::deadlines::Haste;
 use super::messages::{Held, InstanceId, InstanceMsg, KeeperMsg, Leaving, ListenerMsg, Member, RootMsg, Service, WatcherMsg};
-use super::shared::Shared;
+use super::shared::{Shared, lock};
 use crate::actor::{Backoff, Restarts};
 use crate::config::model::{VrrpChanges, VrrpConfig, VrrpGlobal, Watched};
 use crate::ipc::Outbox;
-use crate::ipc::messages::{FromVrrp, ToVrrp};
+use crate::ipc::messages::{FromVrrp, SessionReads, ToVrrp};
 use crate::process::rooted::Heard;
 use crate::sys::{clock, tuning};
 use crate::types::{Family, Instant};
 use crate::vrrp::event::Snapshot;
 use crate::vrrp::settings::{GroupSettings, Settings};
+use crate::vrrp::track::Reading;
 use building::again;
 use dumps::Collecting;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
@@ -51,6 +52,8 @@ pub(super) struct Reign {
     prepared: Option<(u64, Box<VrrpChanges>)>,
     dumps: Vec<Collecting>,
     running_said: bool,
+    /// Instances that wait for `Begin`.
+    waiting: Vec<Arc<Settings>>,
     last_ping: Option<Instant>,
     supervisor_silent: bool,
     phase: Phase,
@@ -99,6 +102,7 @@ impl Actor for Root {
             prepared: None,
             dumps: Vec::new(),
             running_said: false,
+            waiting: Vec::new(),
             last_ping: None,
             supervisor_silent: false,
             phase: Phase::Unconfigured,
@@ -154,11 +158,19 @@ impl Actor for Root {
 impl Reign {
     async fn supervisor_said(&mut self, myself: &ActorRef<RootMsg>, message: ToVrrp) -> Result<(), ActorProcessingErr> {
         match message {
-            ToVrrp::Configure { config, resume, known, replaces, keep_addresses } => {
+            ToVrrp::Configure { config, resume, known, sessions, replaces, keep_addresses, waits } => {
                 self.keep_addresses = keep_addresses;
                 self.known = known;
-                self.configure(myself, *config, resume, replaces).await;
+                let reading = |(name, up): (String, bool)| (name, if up { Reading::Up } else { Reading::Down });
+                lock(&self.shared.readings).sessions = sessions.into_iter().map(reading).collect();
+                self.configure(myself, *config, replaces).await;
+                if waits {
+                    tracing::debug!("VRRP waits for the balancer's table");
+                } else {
+                    self.begin(resume);
+                }
             }
+            ToVrrp::Begin => self.begin(Vec::new()),
             ToVrrp::Prepare { generation, changes } => self.prepare(generation, changes),
             ToVrrp::Commit { generation } => self.commit(generation),
             ToVrrp::Abandon { generation } => {
@@ -167,11 +179,26 @@ impl Reign {
             ToVrrp::ScriptEnded { name, outcome } => self.shared.watcher.cast(WatcherMsg::ScriptEnded { name, outcome }),
             ToVrrp::FileReads { name, value } => self.shared.watcher.cast(WatcherMsg::FileReads { name, value }),
             ToVrrp::ProcessCount { name, count } => self.shared.watcher.cast(WatcherMsg::ProcessCount { name, count }),
+            ToVrrp::Session(reads) => self.session(reads),
             ToVrrp::Ping(number) => self.pinged(myself, number),
             ToVrrp::Dump(dump) => self.dump(dump),
             ToVrrp::Stop => self.withdraw(myself),
         }
         Ok(())
+    }
+
+    fn session(&self, SessionReads { name, up, at }: SessionReads) {
+        let usec = clock::now().since(at).as_micros();
+        tracing::debug!("Received BFD event: instance {name} is in state {} (delivered in {usec} usec)", if up { "Up" } else { "Down" });
+        let was_up = lock(&self.shared.readings).sessions.get(&name) == Some(&Reading::Up);
+        if was_up != up {
+            let tracks = |settings: &Settings| settings.track_bfds.iter().any(|track| track.name == name);
+            for record in self.records.values().filter(|record| tracks(&record.settings)) {
+                let state = if up { "UP" } else { "DOWN" };
+                tracing::info!("VRRP_Instance({}) Tracked BFD instance {name} is {state}", record.settings.name);
+            }
+        }
+        self.shared.watcher.cast(WatcherMsg::Session { name, up });
     }
 
     fn pinged(&mut self, myself: &ActorRef<RootMsg>, number: u64) {
@@ -194,7 +221,8 @@ impl Reign {
         myself.send_after(SUPERVISOR_SILENCE, || RootMsg::ListenForSupervisor);
     }
 
-    async fn configure(&mut self, myself: &ActorRef<RootMsg>, config: VrrpConfig, resume: Vec<(String, Snapshot)>, replaces: bool) {
+    /// All but the instances.
+    async fn configure(&mut self, myself: &ActorRef<RootMsg>, config: VrrpConfig, replaces: bool) {
         if self.phase != Phase::Unconfigured {
             tracing::error!("configured twice: the second configuration is ignored");
             return;
@@ -217,8 +245,13 @@ impl Reign {
             self.build(myself, Member::Service(service)).await;
         }
         self.change_static(&Held::default(), &Held::of_host(&self.global));
+        self.waiting = config.instances;
+    }
+
+    /// The instances take part.
+    fn begin(&mut self, resume: Vec<(String, Snapshot)>) {
         let mut resume: HashMap<String, Snapshot> = resume.into_iter().collect();
-        for settings in config.instances {
+        for settings in std::mem::take(&mut self.waiting) {
             let snapshot = resume.remove(&settings.name);
             self.add(settings, snapshot);
         }
@@ -241,7 +274,8 @@ impl Reign {
     }
 
     fn say_running_once_all_are(&mut self) {
-        if !self.running_said && self.phase == Phase::Running && self.records.values().all(|record| record.snapshot.is_some()) {
+        let begun = self.phase == Phase::Running && self.waiting.is_empty();
+        if !self.running_said && begun && self.records.values().all(|record| record.snapshot.is_some()) {
             self.running_said = true;
             self.outbox.post(&FromVrrp::Running);
             tuning::give_back_memory();
@@ -289,6 +323,7 @@ impl Reign {
         }
         tracing::info!("Stopping");
         self.phase = Phase::Withdrawing;
+        self.waiting.clear();
         let ids: Vec<InstanceId> = self.records.keys().copied().collect();
         for id in ids {
             if self.shared.knows(id) {

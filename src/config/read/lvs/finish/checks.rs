@@ -7,7 +7,7 @@ use super::warn;
 use crate::check::regex::Regex;
 use crate::check::{Checker, Kind, Target, Timing, dns, file, http, misc, smtp, udp};
 use crate::config::read::Reader;
-use crate::syntax::Complaint;
+use crate::syntax::{Complaint, suggest};
 use crate::types::Family;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -83,6 +83,7 @@ fn kind(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft
             Kind::Udp(Box::new(udp::Settings { payload: draft.payload.clone(), reply }))
         }
         "FILE_CHECK" => return tracked(reader, draft),
+        "BFD_CHECK" => return session(reader, real, draft),
         "MISC_CHECK" => return script(reader, server, real, draft),
         _ => return None,
     })
@@ -112,6 +113,27 @@ fn tracked(reader: &mut Reader, draft: &checker::Draft) -> Option<Kind> {
     };
     let (weight, reverse) = draft.file_weight.unwrap_or(block);
     Some(Kind::File(file::Settings { name, weight, reverse }))
+}
+
+fn session(reader: &mut Reader, real: &Real, draft: &checker::Draft) -> Option<Kind> {
+    let (server, mut near) = (real.socket, None);
+    let problem = match &draft.bfd {
+        None => "No name has been specified for BFD_CHECKER - skipping".to_owned(),
+        Some(name) if !reader.bfd.tells_checkers(name) => {
+            near = suggest::nearest(name, reader.bfd.names_for_checkers()).map(|near| format!("did you mean '{near}'?"));
+            format!("BFD_CHECK - BFD {name} not configured")
+        }
+        // The first of them counts.
+        Some(name)
+            if real.checkers.iter().take_while(|other| !std::ptr::eq(*other, draft)).any(|other| other.bfd.as_ref() == Some(name)) =>
+        {
+            format!("BFD_CHECK - RS already monitoring {name}")
+        }
+        Some(name) => return Some(Kind::Bfd(name.clone())),
+    };
+    let help = near.unwrap_or_else(|| "the checker is left out".to_owned());
+    reader.complain(Complaint::error(draft.span, format!("([{}]:{}) {problem}", server.ip(), server.port())).help(help));
+    None
 }
 
 fn helo(reader: &Reader, draft: &checker::Draft) -> String {
