@@ -117,7 +117,7 @@ mod tests {
             scheduler: name.to_owned(),
             flags: 0,
             timeout: 0,
-            granularity: 32,
+            granularity: u32::MAX,
             engine: None,
         });
         let destination = (0i64..3).prop_map(|weight| Destination { forwarding: Forwarding::Nat, weight, upper: 0, lower: 0 });
@@ -159,7 +159,7 @@ mod tests {
     fn one_changed_weight_is_one_change() {
         let destination = |weight| Destination { forwarding: Forwarding::Direct, weight, upper: 0, lower: 0 };
         let table = |weight| {
-            let service = Service { scheduler: "rr".to_owned(), flags: 0, timeout: 0, granularity: 32, engine: None };
+            let service = Service { scheduler: "rr".to_owned(), flags: 0, timeout: 0, granularity: u32::MAX, engine: None };
             let destinations =
                 (0u8..200).map(|last| (([10, 1, 0, last].into(), 80), destination(if last == 7 { weight } else { 1 }))).collect();
             Table::from([(key(1), Arc::new(Entry { service, destinations }))])

@@ -135,10 +135,36 @@ pub struct ServiceSettings {
     pub flags: u32,
     /// `persistence_timeout` in seconds; nothing is not persistent.
     pub persistence: Option<u32>,
-    /// `persistence_granularity`: prefix length; the host's when not written.
-    pub granularity: Option<u8>,
+    /// `persistence_granularity`; every client for itself when not written.
+    pub granularity: Option<Granularity>,
     /// `persistence_engine` (sip), at most 15 bytes.
     pub engine: Option<String>,
+}
+
+/// `persistence_granularity`: which bits of a client's address count.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub enum Granularity {
+    /// These, for IPv4; they need not be neighbours.
+    Mask(u32),
+    /// So many from the left.
+    Length(u8),
+}
+
+impl Granularity {
+    /// In the kernel's terms: a netmask for IPv4, the length of a prefix for IPv6.
+    pub fn in_kernel(self, family: Family) -> u32 {
+        match (family, self) {
+            (Family::V4, Self::Mask(mask)) => mask,
+            (Family::V4, Self::Length(length)) => u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0),
+            (Family::V6, Self::Mask(mask)) => mask.count_ones(),
+            (Family::V6, Self::Length(length)) => u32::from(length.min(128)),
+        }
+    }
+
+    /// All of them.
+    pub const fn whole(family: Family) -> Self {
+        Self::Length(family.host_bits())
+    }
 }
 
 impl Default for ServiceSettings {

@@ -1,7 +1,7 @@
 //! The balancer's table as values: services, their destinations, and what a virtual server's health makes of them.
 
 use super::health::{Health, Place};
-use super::settings::{Address, Forwarding, GroupEntry, Protocol, RealServer, ServiceSettings, VirtualServer, flag};
+use super::settings::{Address, Forwarding, Granularity, GroupEntry, Protocol, RealServer, ServiceSettings, VirtualServer, flag};
 use crate::types::Family;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,8 +46,8 @@ pub struct Service {
     pub flags: u32,
     /// Persistence, in seconds; 0 without.
     pub timeout: u32,
-    /// Persistence granularity: prefix length.
-    pub granularity: u8,
+    /// Persistence granularity: a netmask for IPv4, the length of a prefix for IPv6.
+    pub granularity: u32,
     /// Persistence engine.
     pub engine: Option<String>,
 }
@@ -59,7 +59,7 @@ impl Service {
             scheduler: settings.scheduler.clone(),
             flags: settings.flags | persistent,
             timeout: settings.persistence.unwrap_or(0),
-            granularity: settings.granularity.unwrap_or(family.host_bits()).min(family.host_bits()),
+            granularity: settings.granularity.unwrap_or(Granularity::whole(family)).in_kernel(family),
             engine: settings.engine.clone(),
         }
     }

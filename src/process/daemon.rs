@@ -317,12 +317,12 @@ fn choose_user(global: &Global) -> RunAs {
         RunAs::Unprivileged => tracing::debug!("not started as root: the children run as this user too"),
         RunAs::NoSuchUser => {
             tracing::warn!(
-                "user '{wanted}' does not exist: the VRRP child runs as root with its other capabilities dropped (cure: useradd -r -s /usr/sbin/nologin {wanted})"
+                "user '{wanted}' does not exist: its children run as root with their other capabilities dropped (cure: useradd -r -s /usr/sbin/nologin {wanted})"
             );
         }
         RunAs::NotMapped => {
             tracing::warn!(
-                "this user namespace cannot switch to user '{wanted}': the VRRP child runs as this user, its other capabilities dropped"
+                "this user namespace cannot switch to user '{wanted}': its children run as this user, their other capabilities dropped"
             );
         }
     }

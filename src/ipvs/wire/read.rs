@@ -157,14 +157,15 @@ pub fn read_service(attributes: &[u8]) -> Result<(ServiceKey, Service), WireErro
     let flags = number(nest, svc::FLAGS)? & !flag::HASHED;
     let netmask = number(nest, svc::NETMASK)?;
     let granularity = match family {
-        Family::V4 => netmask.count_ones(),
+        // In the order of the network.
+        Family::V4 => u32::from_be(netmask),
         Family::V6 => netmask,
     };
     let service = Service {
         scheduler: text(need(nest, svc::SCHED_NAME)?),
         flags,
         timeout: if flags & flag::PERSISTENT == 0 { 0 } else { number(nest, svc::TIMEOUT)? },
-        granularity: u8::try_from(granularity).map_err(|_| WireError::Unknown(svc::NETMASK))?,
+        granularity,
         engine: find(nest, svc::PE_NAME).map(text).filter(|name| !name.is_empty()),
     };
     Ok((key, service))

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::lvs::plan::Change;
-use crate::lvs::settings::{Checksum, Forwarding, Protocol, SyncDaemon, Timeouts, Tunnel, flag};
+use crate::lvs::settings::{Checksum, Forwarding, Granularity, Protocol, SyncDaemon, Timeouts, Tunnel, flag};
 use crate::lvs::table::{Destination, DestinationKey, Service, ServiceKey};
 use crate::types::Family;
 use proptest::prelude::*;
@@ -25,7 +25,9 @@ fn socket(protocol: Protocol, last: u8, port: u16) -> ServiceKey {
     ServiceKey::Socket(protocol, [10, 9, 1, last].into(), port)
 }
 
-fn service(scheduler: &str, flags: u32, timeout: u32, granularity: u8, engine: Option<&str>) -> Service {
+/// More than 32 bits are IPv6's.
+fn service(scheduler: &str, flags: u32, timeout: u32, length: u8, engine: Option<&str>) -> Service {
+    let granularity = Granularity::Length(length).in_kernel(if length > 32 { Family::V6 } else { Family::V4 });
     Service { scheduler: scheduler.to_owned(), flags, timeout, granularity, engine: engine.map(str::to_owned) }
 }
 
@@ -155,7 +157,7 @@ fn services() -> impl Strategy<Value = (ServiceKey, Service)> {
         (protocol, any::<IpAddr>(), any::<u16>()).prop_map(|(protocol, address, port)| ServiceKey::Socket(protocol, address, port)),
         (prop::bool::ANY, 1u32..).prop_map(|(six, mark)| ServiceKey::Mark(if six { Family::V6 } else { Family::V4 }, mark)),
     ];
-    (key, "[a-z]{1,15}", 0u32..64, 1u32..100_000, 0u8..=32, prop::option::of("[a-z]{1,15}")).prop_map(
+    (key, "[a-z]{1,15}", 0u32..64, 1u32..100_000, any::<u32>(), prop::option::of("[a-z]{1,15}")).prop_map(
         |(key, scheduler, flags, timeout, granularity, engine)| {
             let flags = flags & !flag::HASHED;
             let timeout = if flags & flag::PERSISTENT == 0 { 0 } else { timeout };

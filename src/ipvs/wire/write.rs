@@ -104,8 +104,8 @@ impl Attributes {
         let flags = service.flags.to_ne_bytes().into_iter().chain(u32::MAX.to_ne_bytes()).collect::<Vec<_>>();
         self.bytes(svc::FLAGS, &flags).u32(svc::TIMEOUT, service.timeout);
         match key.family() {
-            Family::V4 => self.bytes(svc::NETMASK, &mask(service.granularity).to_be_bytes()),
-            Family::V6 => self.u32(svc::NETMASK, u32::from(service.granularity)),
+            Family::V4 => self.bytes(svc::NETMASK, &service.granularity.to_be_bytes()),
+            Family::V6 => self.u32(svc::NETMASK, service.granularity),
         };
     }
 
@@ -129,11 +129,6 @@ const fn family_number(family: Family) -> u16 {
         Family::V4 => AF_INET,
         Family::V6 => AF_INET6,
     }
-}
-
-/// Netmask of an IPv4 prefix length.
-const fn mask(length: u8) -> u32 {
-    if length == 0 { 0 } else { u32::MAX << (32 - if length > 32 { 32 } else { length }) }
 }
 
 /// IP_VS_CONN_F_*, IP_VS_CONN_F_TUNNEL_TYPE_*, the port and the checksum flags.

@@ -2,7 +2,7 @@
 
 use super::super::{Line, Reader};
 use super::times::Times;
-use super::{LEFT_OUT, bad, ip, port};
+use super::{LEFT_OUT, bad, ip, none_of, port};
 use crate::check::http::{Protocol, digest_of};
 use crate::check::regex::{self, Regex};
 use crate::check::udp::pattern;
@@ -367,7 +367,7 @@ pub(crate) fn dns_type(reader: &mut Reader, line: &Line<'_>) {
     let Some(word) = line.arg(0) else { return };
     let Some(record) = dns::RecordType::parse(word) else {
         let known: Vec<_> = dns::RecordType::ALL.iter().map(|row| row.1).collect();
-        return bad(reader, word.span, format!("Unknown DNS check type {} - ignoring", &**word), &known.join(", "));
+        return none_of(reader, word, format!("Unknown DNS check type {} - ignoring", &**word), &known);
     };
     draft(reader, |draft| draft.record = record);
 }

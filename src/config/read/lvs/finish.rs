@@ -8,11 +8,12 @@ use crate::check::tls;
 use crate::lvs::settings::{
     Address, Balancer, Forwarding, GroupEntry, Protocol, RealServer, ServiceSettings, SorryServer, VirtualServer, flag,
 };
-use crate::lvs::table::{ServiceKey, keys};
+use crate::lvs::table::{ServiceKey, keys, range};
 use crate::syntax::{Complaint, Span};
 use crate::types::Family;
 use crate::vrrp::settings::Settings;
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Everything for the checker child.
@@ -23,7 +24,7 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
     let mut servers = Vec::with_capacity(drafts.len());
     for draft in drafts {
         let span = draft.span;
-        let Some(server) = virtual_server(reader, draft) else { continue };
+        let Some(mut server) = virtual_server(reader, draft) else { continue };
         if let Some(first) =
             servers.iter_mut().find(|first: &&mut Arc<VirtualServer>| first.address == server.address && first.name() == server.name())
         {
@@ -33,24 +34,23 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
         let all = keys(&server);
         if let Some(twice) = all.iter().find(|key| taken.contains(*key)) {
             let message = format!("Virtual server {server}: {twice} is in another virtual_server already");
-            reader.complain(Complaint::error(span, message).help("the block is left out".to_owned()));
-            continue;
+            let rest = remaining(&server, &taken);
+            let help = if rest.is_empty() { "the block is left out" } else { "that one serves it; this one serves the rest" };
+            reader.complain(Complaint::error(span, message).help(help.to_owned()));
+            match &mut server.address {
+                Address::Group(_, entries) if !rest.is_empty() => *entries = rest,
+                _ => continue,
+            }
         }
-        taken.extend(all);
+        taken.extend(keys(&server));
         servers.push(Arc::new(server));
-    }
-    if let (Some(span), _) = reader.lvs.marking
-        && reader.global.net_namespace_ipvs.is_some()
-    {
-        let message = "nftables_ipvs: the marks are set where the daemon runs, not in net_namespace_ipvs";
-        reader.complain(Complaint::warning(span, message).help("do without one of the two".to_owned()));
     }
     let counters = reader.global.vrrp.firewall.counters;
     let lvs = &mut reader.lvs;
     let (marked, mut marking) = std::mem::take(&mut lvs.marking);
     marking.firewall.counters = counters;
     Balancer {
-        marking: marked.map(|_| marking),
+        marking: marked.then_some(marking),
         servers,
         flush: lvs.flush,
         flush_on_stop: lvs.flush_on_stop,
@@ -60,6 +60,37 @@ pub(crate) fn balancer(reader: &mut Reader, instances: &[Arc<Settings>]) -> Bala
         tls: std::mem::take(&mut lvs.tls),
         tls_files: tls::Files::default(),
     }
+}
+
+/// What of its group nobody else serves.
+fn remaining(server: &VirtualServer, taken: &HashSet<ServiceKey>) -> Vec<GroupEntry> {
+    let Address::Group(_, entries) = &server.address else { return Vec::new() };
+    let mut rest = Vec::new();
+    for entry in entries {
+        match entry {
+            GroupEntry::Mark(mark, family) => {
+                let key = ServiceKey::Mark(family.unwrap_or(server.family), *mark);
+                rest.extend((!taken.contains(&key)).then(|| entry.clone()));
+            }
+            GroupEntry::Range { first, last, port } => {
+                let mut run: Option<(IpAddr, IpAddr)> = None;
+                for address in range(*first, *last) {
+                    let free = !taken.contains(&ServiceKey::Socket(server.protocol, address, *port));
+                    run = match run {
+                        Some((first, _)) if free => Some((first, address)),
+                        None if free => Some((address, address)),
+                        Some((first, last)) => {
+                            rest.push(GroupEntry::Range { first, last, port: *port });
+                            None
+                        }
+                        None => None,
+                    };
+                }
+                rest.extend(run.map(|(first, last)| GroupEntry::Range { first, last, port: *port }));
+            }
+        }
+    }
+    rest
 }
 
 /// The same virtual server again: in the original's table its real servers join those of the first, whose words count.

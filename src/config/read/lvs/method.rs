@@ -4,7 +4,7 @@ use super::super::{Line, Reader};
 use super::bad;
 use super::server::draft;
 use crate::lvs::settings::{Checksum, Forwarding, Tunnel};
-use crate::syntax::Complaint;
+use crate::syntax::{Complaint, suggest};
 
 pub(crate) fn method(reader: &mut Reader, line: &Line<'_>) {
     let Some(method) = forwarding(reader, line) else { return };
@@ -39,7 +39,13 @@ fn forwarding(reader: &mut Reader, line: &Line<'_>) -> Option<Forwarding> {
     };
     if let Some(why) = why {
         let complaint = Complaint::error(line.span(), format!("{}: {why}", &*line.word));
-        reader.complain(complaint.expected("NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]"));
+        let complaint = complaint.expected("NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]");
+        let known = ["NAT", "DR", "TUN"];
+        let near = suggest::nearest(&method.to_ascii_uppercase(), known).filter(|_| made.is_none());
+        reader.complain(match near {
+            Some(near) => complaint.help(format!("did you mean '{near}'?")),
+            None => complaint,
+        });
     }
     made
 }

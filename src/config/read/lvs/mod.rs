@@ -12,7 +12,7 @@ use super::{Line, Reader};
 use crate::check::tls;
 use crate::config::number;
 use crate::lvs::settings::{FlushOnStop, GroupEntry, Marking, SyncDaemon, Timeouts};
-use crate::syntax::{Complaint, Span};
+use crate::syntax::{Complaint, Span, Word, suggest};
 use crate::types::Secret;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -43,8 +43,8 @@ pub(crate) struct Drafts {
     /// Where it is written.
     pub(super) sync_span: Span,
     pub(super) tls: tls::Settings,
-    /// `nftables_ipvs` and its like; where the word stands that switches it on.
-    pub(super) marking: (Option<Span>, Marking),
+    /// `nftables_ipvs` and its like; whether the word stands that switches it on.
+    pub(super) marking: (bool, Marking),
 }
 
 const LEFT_OUT: &str = "the line is left out";
@@ -83,6 +83,14 @@ fn bad(reader: &mut Reader, span: Span, message: String, expected: &str) {
     reader.complain(Complaint::error(span, message).expected(expected).help(LEFT_OUT.to_owned()));
 }
 
+/// A word that is none of a fixed set; the nearest of them may be meant.
+fn none_of(reader: &mut Reader, word: &Word<'_>, message: String, known: &[&str]) {
+    let near =
+        suggest::nearest(word, known.iter().copied()).or_else(|| known.iter().copied().find(|known| known.eq_ignore_ascii_case(word)));
+    let help = near.map_or_else(|| LEFT_OUT.to_owned(), |near| format!("did you mean '{near}'?"));
+    reader.complain(Complaint::error(word.span, message).expected(known.join(", ")).help(help));
+}
+
 pub(crate) fn flush(reader: &mut Reader, _: &Line<'_>) {
     reader.lvs.flush = true;
 }
@@ -109,7 +117,7 @@ pub(crate) fn init_notifies(reader: &mut Reader, line: &Line<'_>) {
 
 pub(crate) fn nftables_ipvs(reader: &mut Reader, line: &Line<'_>) {
     let (on, marking) = &mut reader.lvs.marking;
-    *on = Some(line.span());
+    *on = true;
     if let Some(table) = line.arg(0) {
         marking.firewall.table = table.to_string();
     }
@@ -130,7 +138,7 @@ pub(crate) fn nftables_ipvs_start_fwmark(reader: &mut Reader, line: &Line<'_>) {
 
 /// What makes no sense is left out; the rest of the line counts.
 pub(crate) fn timeouts(reader: &mut Reader, line: &Line<'_>) {
-    const OPTIONS: &str = "tcp N, tcpfin N, udp N";
+    const OPTIONS: [&str; 3] = ["tcp", "tcpfin", "udp"];
     let mut timeouts = Timeouts::default();
     let mut at = 0;
     while let Some(word) = line.arg(at) {
@@ -139,13 +147,13 @@ pub(crate) fn timeouts(reader: &mut Reader, line: &Line<'_>) {
             "tcpfin" => &mut timeouts.tcp_fin,
             "udp" => &mut timeouts.udp,
             other => {
-                bad(reader, word.span, format!("lvs_timeouts: unknown option {other}"), OPTIONS);
+                none_of(reader, word, format!("lvs_timeouts: unknown option {other}"), &OPTIONS);
                 at += 1;
                 continue;
             }
         };
         if line.arg(at + 1).is_none() {
-            bad(reader, word.span, format!("No value specified for lvs_timeouts {} - ignoring", &**word), OPTIONS);
+            bad(reader, word.span, format!("No value specified for lvs_timeouts {} - ignoring", &**word), "tcp N, tcpfin N, udp N");
             break;
         }
         let value = number::int(reader, line, at + 1, 0..=2_678_400, LEFT_OUT);

@@ -3,10 +3,10 @@
 use super::super::{Line, Reader};
 use super::checker;
 use super::times::Times;
-use super::{LEFT_OUT, bad, socket};
+use super::{LEFT_OUT, bad, none_of, socket};
 use crate::config::number;
 use crate::config::read::notify::{script, twice};
-use crate::lvs::settings::{Forwarding, Protocol, flag as bits};
+use crate::lvs::settings::{Forwarding, Granularity, Protocol, flag as bits};
 use crate::syntax::command::Inline;
 use crate::syntax::{Complaint, Span};
 use crate::types::{Command, Family};
@@ -31,7 +31,7 @@ pub(crate) struct Draft {
     pub(super) flags: u32,
     pub(super) method: Option<Forwarding>,
     pub(super) persistence: Option<u32>,
-    pub(super) granularity: Option<u8>,
+    pub(super) granularity: Option<Granularity>,
     pub(super) engine: Option<String>,
     pub(super) quorum: u32,
     pub(super) hysteresis: u32,
@@ -154,7 +154,7 @@ pub(crate) fn ip_family(reader: &mut Reader, line: &Line<'_>) {
     let family = match &*word.text {
         "inet" => Family::V4,
         "inet6" => Family::V6,
-        other => return bad(reader, word.span, format!("unknown address family {other}"), "inet or inet6"),
+        other => return none_of(reader, word, format!("unknown address family {other}"), &["inet", "inet6"]),
     };
     draft(reader, |draft| draft.family = Some(family));
 }
@@ -165,7 +165,7 @@ pub(crate) fn protocol(reader: &mut Reader, line: &Line<'_>) {
         "TCP" => Protocol::Tcp,
         "UDP" => Protocol::Udp,
         "SCTP" => Protocol::Sctp,
-        other => return bad(reader, word.span, format!("Unknown protocol {other} - ignoring"), "TCP, UDP or SCTP"),
+        other => return none_of(reader, word, format!("Unknown protocol {other} - ignoring"), &["TCP", "UDP", "SCTP"]),
     };
     draft(reader, |draft| draft.protocol = Some(protocol));
 }
@@ -176,7 +176,7 @@ const SCHEDULERS: &[&str] = &["rr", "wrr", "lc", "wlc", "lblc", "sh", "mh", "dh"
 pub(crate) fn scheduler(reader: &mut Reader, line: &Line<'_>) {
     let Some(word) = line.arg(0) else { return };
     if !SCHEDULERS.contains(&&*word.text) {
-        return bad(reader, word.span, format!("Invalid lvs_scheduler '{}' - ignoring", &**word), &SCHEDULERS.join(", "));
+        return none_of(reader, word, format!("Invalid lvs_scheduler '{}' - ignoring", &**word), SCHEDULERS);
     }
     let name = word.to_string();
     draft(reader, |draft| draft.scheduler = Some(name));
@@ -233,16 +233,20 @@ pub(crate) fn persistence_granularity(reader: &mut Reader, line: &Line<'_>) {
         (None, Head::Socket(socket)) => socket.is_ipv6(),
         (None, Head::Mark(_) | Head::Group(_)) => false,
     });
-    let length = match word.parse::<Ipv4Addr>() {
-        Ok(mask) if !six && mask.to_bits().leading_ones() == mask.to_bits().count_ones() => u8::try_from(mask.to_bits().count_ones()).ok(),
-        Ok(_) => None,
-        Err(_) => word.parse::<u8>().ok().filter(|length| (u8::from(six)..=128).contains(length)),
+    let granularity = match word.parse::<Ipv4Addr>() {
+        Ok(mask) => Some(Granularity::Mask(mask.to_bits())).filter(|_| !six),
+        Err(_) => word.parse::<u8>().ok().filter(|length| (u8::from(six)..=128).contains(length)).map(Granularity::Length),
     };
-    if length.is_none() {
+    if let (Some(Granularity::Length(length @ 1..=32)), false) = (granularity, six) {
+        // The original reads it as an address's last byte, which surely nobody means.
+        let mask = Ipv4Addr::from(Granularity::Length(length).in_kernel(Family::V4));
+        reader.complain(Complaint::remark(word.span, format!("persistence_granularity {length} is taken as {mask}")));
+    }
+    if granularity.is_none() {
         return bad(reader, word.span, format!("Invalid persistence_granularity specified - {}", &**word), "a netmask or a prefix length");
     }
     draft(reader, |draft| {
-        draft.granularity = length;
+        draft.granularity = granularity;
         draft.persistence = draft.persistence.or(Some(360));
     });
 }

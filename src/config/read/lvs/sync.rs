@@ -1,11 +1,14 @@
 //! `lvs_sync_daemon`.
 
-use super::{LEFT_OUT, bad};
+use super::none_of;
 use crate::config::number;
 use crate::config::read::{Line, Reader};
 use crate::lvs::settings::SyncDaemon;
 use crate::syntax::{Complaint, Span};
 
+const OPTIONS: [&str; 6] = ["inst", "id", "maxlen", "port", "ttl", "group"];
+/// Of an option whose value makes no sense.
+const LEFT_OUT: &str = "this option is left out";
 /// Longest name of an interface.
 const INTERFACE_MAX: usize = 15;
 
@@ -25,7 +28,7 @@ pub(crate) fn sync_daemon(reader: &mut Reader, line: &Line<'_>) {
     let mut instance = None;
     let mut at = 1;
     while let Some(word) = line.arg(at) {
-        let named = matches!(&*word.text, "inst" | "id" | "maxlen" | "port" | "ttl" | "group");
+        let named = OPTIONS.contains(&&*word.text);
         if at == 1 && !named {
             instance = Some(word.to_string());
             at = 2;
@@ -38,7 +41,7 @@ pub(crate) fn sync_daemon(reader: &mut Reader, line: &Line<'_>) {
             continue;
         }
         if !named {
-            bad(reader, word.span, format!("lvs_sync_daemon: unknown option {}", &**word), "inst, id, maxlen, port, ttl, group");
+            none_of(reader, word, format!("lvs_sync_daemon: unknown option {}", &**word), &OPTIONS);
             at += 1;
             continue;
         }

@@ -111,13 +111,11 @@ fn scheduling(out: &mut String, server: &VirtualServer) {
     if let Some(timeout) = service.persistence {
         let _ = writeln!(out, "   persistence timeout = {timeout}");
     }
-    if let Some(length) = service.granularity {
+    if let Some(granularity) = service.granularity {
+        let bits = granularity.in_kernel(server.family);
         let _ = match server.family {
-            Family::V4 => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
-                writeln!(out, "   persistence granularity = {}", IpAddr::from(mask.to_be_bytes()))
-            }
-            Family::V6 => writeln!(out, "   persistence granularity = {length}"),
+            Family::V4 => writeln!(out, "   persistence granularity = {}", IpAddr::from(bits.to_be_bytes())),
+            Family::V6 => writeln!(out, "   persistence granularity = {bits}"),
         };
     }
     if let Some(engine) = &service.engine {

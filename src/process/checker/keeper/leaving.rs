@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn table(scheduler: &str) -> Table {
-        let service = Service { scheduler: scheduler.to_owned(), flags: 0, timeout: 0, granularity: 32, engine: None };
+        let service = Service { scheduler: scheduler.to_owned(), flags: 0, timeout: 0, granularity: u32::MAX, engine: None };
         let destinations = [(key(1), destination(3)), (key(2), destination(0))].into();
         Table::from([(SERVICE, Arc::new(Entry { service, destinations }))])
     }

@@ -118,7 +118,7 @@ mod tests {
     const KEY: ServiceKey = ServiceKey::Socket(Protocol::Tcp, std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 80);
 
     fn service(scheduler: &str) -> Change {
-        Change::AddService(KEY, Service { scheduler: scheduler.to_owned(), flags: 0, timeout: 0, granularity: 32, engine: None })
+        Change::AddService(KEY, Service { scheduler: scheduler.to_owned(), flags: 0, timeout: 0, granularity: u32::MAX, engine: None })
     }
 
     fn destination(weight: i64) -> Change {

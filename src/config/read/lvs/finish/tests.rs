@@ -1,7 +1,8 @@
 use crate::check::Kind;
 use crate::config::load_text;
-use crate::lvs::settings::{Balancer, Forwarding};
+use crate::lvs::settings::{Address, Balancer, Forwarding, GroupEntry};
 use crate::lvs::table::keys;
+use crate::types::Family;
 use std::time::Duration;
 
 fn read(text: &str) -> (Balancer, Vec<String>) {
@@ -69,15 +70,6 @@ fn groups_are_ranges_networks_and_marks() {
 }
 
 #[test]
-fn marks_and_a_balancer_elsewhere_do_not_go_together_silently() {
-    let alone = "global_defs {\n nftables_ipvs\n}\n";
-    assert_eq!(read(alone).1, Vec::<String>::new());
-    let (lvs, said) = read(&format!("net_namespace_ipvs other\n{alone}"));
-    assert_eq!(lvs.marking.map(|marking| (marking.firewall.table, marking.first)), Some(("keepalived_ipvs".to_owned(), 1000)));
-    assert_eq!(said, ["nftables_ipvs: the marks are set where the daemon runs, not in net_namespace_ipvs"]);
-}
-
-#[test]
 fn the_same_service_twice_is_refused() {
     let one = "virtual_server 10.0.0.1 80 {\n protocol TCP\n lb_algo rr\n lb_kind NAT\n real_server 10.0.0.4 80 {\n }\n}\n";
     let (lvs, said) = read(&format!("{one}{one}"));
@@ -138,6 +130,56 @@ fn options_of_timeouts_and_of_flushing_count_one_by_one() {
     assert_eq!(Timeouts { tcp: 200, ..Timeouts::default() }.or(before), Timeouts { tcp: 200, ..before });
     let flush = |words: &str| read(&format!("global_defs {{\n lvs_flush_onstop {words}\n}}\n")).0.flush_on_stop;
     assert_eq!([flush(""), flush("VS"), flush("vs")], [FlushOnStop::Everything, FlushOnStop::Ours, FlushOnStop::Not]);
+}
+
+#[test]
+fn a_group_serves_what_of_it_nobody_else_serves() {
+    let groups = "virtual_server_group G {\n 10.0.0.99-101 80\n}\nvirtual_server_group H {\n 10.0.0.100-104 80\n fwmark 3\n}\n";
+    let server =
+        |head: &str| format!("virtual_server {head} {{\n lb_algo rr\n lb_kind DR\n protocol TCP\n real_server 10.0.1.1 80 {{\n }}\n}}\n");
+    let all = [groups, &server("group G"), &server("10.0.0.103 80"), &server("group H"), &server("10.0.0.99 80")].concat();
+    let (lvs, said) = read(&all);
+    let range = |first: u8, last: u8| GroupEntry::Range { first: [10, 0, 0, first].into(), last: [10, 0, 0, last].into(), port: 80 };
+    let rest = Address::Group("H".to_owned(), vec![range(102, 102), range(104, 104), GroupEntry::Mark(3, None)]);
+    assert_eq!(lvs.servers.len(), 3, "{said:?}");
+    assert_eq!(lvs.servers[2].address, rest);
+    assert_eq!(said.iter().filter(|line| line.ends_with("is in another virtual_server already")).count(), 2, "{said:?}");
+}
+
+#[test]
+fn a_mask_of_persistence_is_any_and_a_number_is_a_length() {
+    use crate::lvs::settings::Granularity;
+    let of = |word: &str| {
+        let words = format!("persistence_timeout 50\n persistence_granularity {word}");
+        let (lvs, said) = read(&format!(
+            "virtual_server 10.0.0.9 80 {{\n lb_algo rr\n lb_kind DR\n protocol TCP\n {words}\n real_server 10.0.1.1 80 {{\n }}\n}}\n"
+        ));
+        (lvs.servers[0].service.granularity.map(|granularity| granularity.in_kernel(Family::V4)), said.len())
+    };
+    assert_eq!(of("255.0.255.0"), (Some(0xff00_ff00), 0));
+    assert_eq!(of("24"), (Some(0xffff_ff00), 1), "told");
+    assert_eq!([of("x"), of("0")], [(None, 1), (Some(0), 0)]);
+    assert_eq!(Granularity::whole(Family::V6).in_kernel(Family::V6), 128);
+}
+
+#[test]
+fn a_slip_in_a_word_of_a_fixed_set_is_told_with_what_was_meant() {
+    let meant = |line: &str| {
+        let loaded = load_text(&format!("virtual_server 10.0.0.9 80 {{\n {line}\n real_server 10.0.1.1 80 {{\n }}\n}}\n"));
+        let found: Vec<_> = loaded.report.diagnostics().iter().filter_map(|found| found.help.clone()).collect();
+        found.iter().find_map(|help| Some(help.strip_prefix("did you mean '")?.strip_suffix("'?")?.to_owned()))
+    };
+    for (line, word) in [
+        ("lb_algo wwr", "wrr"),
+        ("lb_kind DRR", "DR"),
+        ("lb_kind dr", "DR"),
+        ("lvs_method TUNN", "TUN"),
+        ("protocol TPC", "TCP"),
+        ("ip_family inet66", "inet6"),
+    ] {
+        assert_eq!(meant(line).as_deref(), Some(word), "{line}");
+    }
+    assert_eq!(meant("lb_algo something"), None);
 }
 
 #[test]
