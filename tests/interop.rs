@@ -118,6 +118,21 @@ fn keepalived_version_3_unicast() {
 }
 
 #[test]
+fn keepalived_version_2_with_vmacs() {
+    against_the_original(secs(1), VIP.into(), |priority, _, _| {
+        Instance { priority, version: 2, advert_int: "1", extra: "use_vmac", ..Instance::default() }.to_string()
+    });
+}
+
+#[test]
+fn keepalived_version_3_over_ipv6_with_vmacs() {
+    against_the_original(millis(100), "fd00:25::100".parse::<Ipv6Addr>().map_or(VIP.into(), IpAddr::from), |priority, _, _| {
+        let addresses = &["fe80::100/64", "fd00:25::100/64"];
+        Instance { priority, addresses, extra: "use_vmac", ..Instance::default() }.to_string()
+    });
+}
+
+#[test]
 fn a_replaced_configuration_at_the_originals_side_is_followed() {
     if !Path::new(ORIGINAL).exists() {
         return skip("Debian's keepalived is not installed");

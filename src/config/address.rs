@@ -20,7 +20,7 @@ const AUTOJOIN: u32 = 0x400;
 const LABEL: usize = 15;
 
 /// What follows an address, for messages.
-pub(super) const USAGE: &str = "ADDR[/LEN] [brd A|+|-] [dev IF] [scope S] [label L] [peer A] [home] [-nodad] [mngtmpaddr] [noprefixroute] [autojoin] [no_track] [preferred_lft N|forever]";
+pub(super) const USAGE: &str = "ADDR[/LEN] [brd A|+|-] [dev IF] [scope S] [label L] [peer A] [home] [-nodad] [mngtmpaddr] [noprefixroute] [autojoin] [no_track] [use_vmac] [preferred_lft N|forever]";
 
 const OPTIONS: &[&str] = &[
     "brd",
@@ -62,6 +62,7 @@ struct Draft {
     nodad: bool,
     no_track: bool,
     track_group: Option<String>,
+    vmac: bool,
 }
 
 /// Reads a line; `None`, with a complaint, when the address cannot be used.
@@ -121,6 +122,7 @@ fn head(reader: &mut Reader, word: &Word<'_>) -> Option<Draft> {
         nodad: true,
         no_track: false,
         track_group: None,
+        vmac: false,
     })
 }
 
@@ -132,7 +134,7 @@ fn flag(reader: &mut Reader, draft: &mut Draft, word: &Word<'_>) {
         "noprefixroute" => draft.flags |= NOPREFIXROUTE,
         "autojoin" => draft.flags |= AUTOJOIN,
         "no_track" => draft.no_track = true,
-        "use_vmac" => reader.complain(Complaint::remark(word.span, "'use_vmac' is known, but not acted on yet")),
+        "use_vmac" => draft.vmac = true,
         other => {
             let message = format!("Unknown configuration entry '{other}' for ip address - ignoring");
             let near = crate::syntax::suggest::nearest(other, OPTIONS.iter().copied()).map(|near| format!("did you mean '{near}'?"));
@@ -276,6 +278,8 @@ fn finish(reader: &mut Reader, draft: Draft, line: &Line<'_>) -> Option<VirtualA
         flags,
         no_track: draft.no_track,
         track_group: draft.track_group,
+        // which one is known when everything is read
+        vmac: draft.vmac.then(String::new),
     })
 }
 

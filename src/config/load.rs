@@ -177,6 +177,8 @@ fn understand<T>(
 /// Everything has been read and understood.
 fn conclude(config: Config, mut reader: Reader, sources: Sources, mut complaints: Complaints, options: &LoadOptions) -> Loaded {
     let mut interfaces = std::mem::take(&mut reader.interfaces);
+    // VMACs are there when they are needed
+    interfaces.retain(|used| !reader.makes_interface(&used.name));
     if config.global.vrrp.dynamic_interfaces {
         interfaces.clear();
     } else if !options.config_test {

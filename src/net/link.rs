@@ -1,6 +1,7 @@
 //! An interface and its addresses, read from the kernel's messages. Pure.
 
 use super::address::{IFA_ADDRESS, IFA_BROADCAST, IFA_FLAGS, IFA_LABEL, IFA_LOCAL, IFA_PROTO};
+use super::vmac;
 use super::wire::{Attributes, Message, text, u32_at};
 use crate::types::{Family, IpPrefix, MacAddr};
 use std::collections::{BTreeMap, HashMap};
@@ -9,8 +10,11 @@ use std::net::IpAddr;
 pub(super) const IFLA_ADDRESS: u16 = 1;
 pub(super) const IFLA_IFNAME: u16 = 3;
 pub(super) const IFLA_MTU: u16 = 4;
-const IFLA_LINKINFO: u16 = 18;
-const IFLA_INFO_KIND: u16 = 1;
+pub(super) const IFLA_LINK: u16 = 5;
+pub(super) const IFLA_LINKINFO: u16 = 18;
+pub(super) const IFLA_INFO_KIND: u16 = 1;
+pub(super) const IFLA_INFO_DATA: u16 = 2;
+pub(super) const IFLA_MACVLAN_MODE: u16 = 1;
 /// `ifinfomsg`, `ifaddrmsg`: bytes of the fixed headers.
 pub(super) const LINK_HEADER: usize = 16;
 const ADDRESS_HEADER: usize = 8;
@@ -36,6 +40,10 @@ pub struct Link {
     pub mtu: u32,
     /// `veth`, `macvlan` …; absent for real hardware.
     pub kind: Option<String>,
+    /// Index of the interface that it stands on.
+    pub parent: Option<u32>,
+    /// MACVLAN_MODE_* of a macvlan.
+    pub macvlan: Option<u32>,
     /// Addresses.
     pub addresses: Addresses,
 }
@@ -74,16 +82,23 @@ impl Link {
             loopback: has(libc::IFF_LOOPBACK),
             mtu: 0,
             kind: None,
+            parent: None,
+            macvlan: None,
             addresses: Addresses::default(),
         };
         for (kind, value) in Attributes(message.payload.get(LINK_HEADER..)?) {
             match kind {
                 IFLA_ADDRESS => link.mac = value.try_into().ok().map(MacAddr),
                 IFLA_IFNAME => link.name = text(value)?.to_owned(),
+                IFLA_LINK => link.parent = u32_at(value, 0),
                 IFLA_MTU => link.mtu = u32_at(value, 0)?,
                 IFLA_LINKINFO => {
-                    let kind = Attributes(value).find(|(kind, _)| *kind == IFLA_INFO_KIND);
-                    link.kind = kind.and_then(|(_, value)| text(value)).map(str::to_owned);
+                    let find = |wanted| Attributes(value).find(|(kind, _)| *kind == wanted).map(|(_, value)| value);
+                    link.kind = find(IFLA_INFO_KIND).and_then(text).map(str::to_owned);
+                    if link.kind.as_deref() == Some(vmac::KIND) {
+                        let mode = find(IFLA_INFO_DATA).and_then(|data| Attributes(data).find(|(kind, _)| *kind == IFLA_MACVLAN_MODE));
+                        link.macvlan = mode.and_then(|(_, mode)| u32_at(mode, 0));
+                    }
                 }
                 _ => {}
             }

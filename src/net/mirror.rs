@@ -119,6 +119,11 @@ impl Mirror {
         Ok(())
     }
 
+    /// Takes in a link that the kernel was asked for, ahead of its message; without its addresses.
+    pub fn learn(&mut self, link: Link) {
+        self.put_link(link, &mut Vec::new());
+    }
+
     /// Becomes `fresh`, and tells what differs, as if every lost message had come.
     pub fn replace(&mut self, fresh: Self) -> Vec<Change> {
         let mut changes = Vec::new();

@@ -1,4 +1,4 @@
-//! What the VRRP child does to and hears from the kernel: reflector, addresses, advert sockets, ARP and NDISC, nftables;
+//! What the VRRP child does to and hears from the kernel: reflector, addresses, VMACs, advert sockets, ARP and NDISC, nftables;
 //! what the supervisor hears of processes; and the sockets of BFD.
 
 pub mod address;
@@ -20,6 +20,7 @@ pub mod route;
 pub mod rtnl;
 pub mod rule;
 pub mod sysctl;
+pub mod vmac;
 pub mod wire;
 
 use std::io;

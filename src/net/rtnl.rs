@@ -1,6 +1,7 @@
 //! The keeper's hands: asks the kernel for addresses, routes and rules, many a system call.
 
 use super::OpenError;
+use super::link::{IFLA_IFNAME, LINK_HEADER, Link};
 use super::wire::{Answer, Builder, Messages};
 use crate::sys::socket;
 use nix::sys::socket::SockProtocol;
@@ -95,6 +96,34 @@ impl Rtnl {
             }));
         }
         results
+    }
+
+    /// The link of this name as it is now, which no notification need have told of yet; without its addresses.
+    pub fn link(&mut self, name: &str) -> io::Result<Option<Link>> {
+        const IFLA_EXT_MASK: u16 = 29;
+        const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
+        self.sequence = self.sequence.wrapping_add(1);
+        self.request.clear();
+        self.request.message(libc::RTM_GETLINK, 0, self.sequence, &[0; LINK_HEADER], |m| {
+            m.attribute(IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes());
+            m.text(IFLA_IFNAME, name);
+        });
+        socket::netlink_send(&self.fd, self.request.bytes())?;
+        loop {
+            let length = match socket::netlink_receive(&self.fd, &mut self.answer) {
+                Ok(length) => length.unwrap_or(0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            for message in Messages(self.answer.get(..length).unwrap_or_default()) {
+                match Answer::of(&message) {
+                    _ if message.sequence != self.sequence => {}
+                    Some(answer) if answer.code == libc::ENODEV => return Ok(None),
+                    Some(answer) => return Err(io::Error::from_raw_os_error(answer.code)),
+                    None => return Ok(Link::from_message(&message)),
+                }
+            }
+        }
     }
 
     /// Sends one batch and reads what became of it: the refusal of each order, if any.

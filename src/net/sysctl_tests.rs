@@ -15,12 +15,12 @@ fn promote_secondaries_is_put_back() {
         // /proc/sys shows the namespace of the thread that looks.
         let value = || read(path("ipv4", NEAR, "promote_secondaries").unwrap()).unwrap();
         fs::write(path("ipv4", NEAR, "promote_secondaries").unwrap(), "0").unwrap();
-        let switched = PromoteSecondaries::set(NEAR).unwrap().unwrap();
+        let switched = switch_on("ipv4", NEAR, "promote_secondaries").unwrap().unwrap();
         assert_eq!(value(), "1");
-        assert!(PromoteSecondaries::set(NEAR).unwrap().is_none(), "on already");
+        assert!(switch_on("ipv4", NEAR, "promote_secondaries").unwrap().is_none(), "on already");
         drop(switched);
         assert_eq!(value(), "0");
-        assert!(PromoteSecondaries::set("nonesuch").is_err());
+        assert!(switch_on("ipv4", "nonesuch", "promote_secondaries").is_err());
     });
 }
 
@@ -31,5 +31,21 @@ fn forwarding_of_the_interface_or_of_all_makes_a_router() {
         fs::write(path("ipv6", NEAR, "forwarding").unwrap(), "1").unwrap();
         assert!(forwards_ipv6(NEAR));
         assert!(!forwards_ipv6("nonesuch"));
+    });
+}
+
+#[test]
+fn reverse_path_filtering_goes_to_each_interface_and_comes_back() {
+    lab::run(|_lab: Lab| async move {
+        let at = |interface: &str| path("ipv4", interface, "rp_filter").unwrap();
+        let values = || ["all", "default", "lo", NEAR].map(|interface| read(at(interface)).unwrap());
+        for (interface, value) in [("all", "1"), ("default", "0"), ("lo", "0"), (NEAR, "2")] {
+            fs::write(at(interface), value).unwrap();
+        }
+        let spread = spread_rp_filter().unwrap();
+        assert_eq!(values(), ["0", "1", "0", "2"]);
+        assert!(spread_rp_filter().unwrap().is_empty(), "there is nothing left to spread");
+        drop(spread);
+        assert_eq!(values(), ["1", "0", "0", "2"]);
     });
 }

@@ -131,6 +131,8 @@ fn write_defaults(out: &mut String, defaults: &InstanceDefaults) -> fmt::Result 
     writeln!(out, " Gratuitous ARP lower priority delay = {}", announce.lower_prio_delay.as_secs())?;
     writeln!(out, " Gratuitous ARP lower priority repeat = {}", announce.lower_prio_repeat)?;
     writeln!(out, " Num adverts before down = {}", defaults.down_timer_adverts)?;
+    let which = if announce.extra_if_all { "i/f" } else { "VMAC" };
+    writeln!(out, " Gratuitous ARP for each secondary {which} = {}s", announce.extra_if.as_secs())?;
     writeln!(out, " Send advert after receive lower priority advert = {}", !defaults.lower_prio_no_advert)?;
     writeln!(out, " Send advert after receive higher priority advert = {}", defaults.higher_prio_send_advert)?;
     writeln!(out, " Gratuitous ARP interval = {:.6}", announce.garp_interval.as_secs_f64())?;

@@ -104,7 +104,7 @@ fn write_sockets(out: &mut String, instances: &[InstanceView]) -> fmt::Result {
     for view in instances {
         let settings = &view.settings;
         let protocol = if crate::vrrp::packet::ip_protocol(settings) == 112 { "VRRP" } else { "AH" };
-        let key = (settings.interface.clone(), settings.family == Family::V6, protocol, settings.transport.key());
+        let key = (settings.wire().map(str::to_owned), settings.family == Family::V6, protocol, settings.transport.key());
         sockets.entry(key).or_default().push(view);
     }
     writeln!(out, "------< VRRP Sockpool >------")?;
@@ -228,6 +228,11 @@ fn write_link(out: &mut String, link: &LinkLine, instances: &[InstanceView]) -> 
     let running = if link.running { "RUNNING" } else { "not RUNNING" };
     let kind = if link.loopback { ", no broadcast, loopback, no multicast" } else { "" };
     writeln!(out, "   State = {up}, {running}{kind}")?;
+    let stands_on = |view: &InstanceView| view.settings.vmacs().find(|vmac| vmac.name == link.name).map(|vmac| vmac.base.clone());
+    if let Some(base) = instances.iter().find_map(stands_on) {
+        writeln!(out, "   VMAC type private, underlying interface = {base}")?;
+        writeln!(out, "   I/f created by keepalived")?;
+    }
     writeln!(out, "   MTU = {}", link.mtu)?;
     writeln!(out, "   HW Type = {}", if link.loopback { "LOOPBACK" } else { "ETHERNET" })?;
     let weight = |view: &InstanceView| {
@@ -235,7 +240,10 @@ fn write_link(out: &mut String, link: &LinkLine, instances: &[InstanceView]) -> 
         let tracked = settings.track_interfaces.iter().find(|tracked| tracked.name == link.name);
         match tracked {
             Some(tracked) => Some(tracked.weight),
-            None => (settings.interface.as_deref() == Some(&link.name) && !settings.dont_track_primary).then_some(0),
+            None => {
+                let own = [settings.interface.as_deref(), settings.home()].contains(&Some(&link.name));
+                (own && !settings.dont_track_primary).then_some(0)
+            }
         }
     };
     let mut trackers = instances.iter().filter_map(|view| Some((view, weight(view)?))).peekable();

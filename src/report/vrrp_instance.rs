@@ -7,6 +7,7 @@ use crate::vrrp::event::{Fault, State};
 use crate::vrrp::notify::Notify;
 use crate::vrrp::settings::{Auth, Preempt, RxBuffer, Settings, Transport, VirtualAddress, WantedState};
 use crate::vrrp::trackers::Track;
+use crate::vrrp::vmac::{Vmac, virtual_mac};
 use std::fmt::{self, Write};
 
 /// IFA_F_* bits and the words that ask for them.
@@ -98,8 +99,10 @@ fn write_state(out: &mut String, view: &InstanceView, when: &When<'_>) -> fmt::R
 
 fn write_interface(out: &mut String, view: &InstanceView) -> fmt::Result {
     let settings = &view.settings;
-    if let Some(interface) = &settings.interface {
-        writeln!(out, "   Interface = {interface}")?;
+    match (&settings.vmac, &settings.interface) {
+        (Some(vmac), _) => write_vmac(out, view, vmac)?,
+        (None, Some(interface)) => writeln!(out, "   Interface = {interface}")?,
+        (None, None) => {}
     }
     if settings.dont_track_primary {
         writeln!(out, "   VRRP interface tracking disabled")?;
@@ -121,6 +124,18 @@ fn write_interface(out: &mut String, view: &InstanceView) -> fmt::Result {
     }
 }
 
+fn write_vmac(out: &mut String, view: &InstanceView, vmac: &Vmac) -> fmt::Result {
+    let settings = &view.settings;
+    let is_up = !view.faults.contains(&Fault::InterfaceMissing(vmac.name.clone()));
+    writeln!(out, "   Use VMAC, i/f name {}, is_up = {is_up}, xmit_base = {}", vmac.name, settings.xmit_base)?;
+    if vmac.mac != virtual_mac(settings.vrid, settings.family) {
+        let with_vrid = if vmac.mac.0.last() == Some(&settings.vrid.get()) { " (using VRID)" } else { "" };
+        writeln!(out, "     MAC = {}{with_vrid}", vmac.mac)?;
+    }
+    let base = if settings.xmit_base { ", xmit base i/f" } else { "" };
+    writeln!(out, "   Interface = {}, vmac on {}{base}", vmac.name, vmac.base)
+}
+
 fn write_announce(out: &mut String, settings: &Settings) -> fmt::Result {
     let announce = &settings.announce;
     writeln!(out, "   Gratuitous ARP delay = {}", announce.master_delay.as_secs())?;
@@ -130,6 +145,10 @@ fn write_announce(out: &mut String, settings: &Settings) -> fmt::Result {
     writeln!(out, "   Gratuitous ARP lower priority delay = {}", announce.lower_prio_delay.as_secs())?;
     writeln!(out, "   Gratuitous ARP lower priority repeat = {}", announce.lower_prio_repeat)?;
     writeln!(out, "   Down timer adverts = {}", settings.down_timer_adverts)?;
+    if !announce.extra_if.is_zero() {
+        let which = if announce.extra_if_all { "i/f" } else { "VMAC" };
+        writeln!(out, "   Gratuitous ARP for each secondary {which} = {}", announce.extra_if.as_secs())?;
+    }
     writeln!(out, "   Send advert after receive lower priority advert = {}", !settings.lower_prio_no_advert)?;
     writeln!(out, "   Send advert after receive higher priority advert = {}", settings.higher_prio_send_advert)
 }
@@ -253,7 +272,10 @@ pub(super) fn as_whom(command: &crate::types::Command) -> String {
 
 /// `172.25.254.100/24 dev eth0 scope global label eth0:1 set`
 pub fn address_line(view: &InstanceView, address: &VirtualAddress) -> String {
-    let mut line = bare_line(view.settings.interface.as_deref(), address);
+    let settings = &view.settings;
+    let place = settings.place(address);
+    let base = place.and_then(|place| settings.vmacs().find(|vmac| vmac.name == place)).map(|vmac| format!("{}@{}", vmac.name, vmac.base));
+    let mut line = line(base.as_deref().or(place), address);
     if view.state == State::Master {
         line.push_str(if view.settings.is_shut() { " set nftable_set" } else { " set" });
     }
@@ -262,6 +284,10 @@ pub fn address_line(view: &InstanceView, address: &VirtualAddress) -> String {
 
 /// The same without what becomes of it; on this interface when it names none.
 pub fn bare_line(interface: Option<&str>, address: &VirtualAddress) -> String {
+    line(address.device.as_deref().or(interface), address)
+}
+
+fn line(device: Option<&str>, address: &VirtualAddress) -> String {
     let prefix = &address.prefix;
     let is_host = prefix.length() == prefix.family().host_bits();
     let mut line = if is_host { prefix.address().to_string() } else { prefix.to_string() };
@@ -275,8 +301,11 @@ pub fn bare_line(interface: Option<&str>, address: &VirtualAddress) -> String {
     if let Some(broadcast) = address.broadcast {
         say(format_args!(" brd {broadcast}"));
     }
-    if let Some(device) = address.device.as_deref().or(interface) {
+    if let Some(device) = device {
         say(format_args!(" dev {device}"));
+    }
+    if address.vmac.is_some() {
+        say(format_args!(" use_vmac"));
     }
     match address.scope {
         0 => say(format_args!(" scope global")),

@@ -230,7 +230,7 @@ impl World {
             Action::SendAdvert { priority } => self.send(id, priority),
             Action::InstallAddresses => router.addresses = true,
             Action::RemoveAddresses => router.addresses = false,
-            Action::Announce { .. } => {}
+            Action::Announce { .. } | Action::AnnounceElsewhere => {}
             Action::Entered(change) => self.entered(id, local, change),
             Action::Note(note) => self.timeline.add(self.now, id, || Happening::Noted(note)),
         }

@@ -13,6 +13,8 @@ pub struct Bursts {
     after_weaker: Option<Instant>,
     /// `garp_master_refresh`, again and again.
     refresh: Option<Instant>,
+    /// `garp_extra_if`, again and again.
+    elsewhere: Option<Instant>,
 }
 
 /// `now + span`, or never when the span is zero: that is how the configuration says "none".
@@ -23,12 +25,13 @@ fn after(now: Instant, span: Duration) -> Option<Instant> {
 impl Bursts {
     /// What follows the first batch of a new master.
     pub fn entered(now: Instant, settings: &Announce) -> Self {
-        Self { after_entry: after(now, settings.master_delay), after_weaker: None, refresh: after(now, settings.master_refresh) }
+        Self { after_entry: after(now, settings.master_delay), ..Self::resumed(now, settings) }
     }
 
     /// What a resumed master has left to do: its predecessor has sent the first batches.
     pub fn resumed(now: Instant, settings: &Announce) -> Self {
-        Self { after_entry: None, after_weaker: None, refresh: after(now, settings.master_refresh) }
+        let (refresh, elsewhere) = (after(now, settings.master_refresh), after(now, settings.extra_if));
+        Self { after_entry: None, after_weaker: None, refresh, elsewhere }
     }
 
     /// An advert of lower priority was answered with a batch; a second one follows. One that is due already stays due: a
@@ -42,11 +45,23 @@ impl Bursts {
         if before.master_refresh != settings.master_refresh {
             self.refresh = after(now, settings.master_refresh);
         }
+        if before.extra_if != settings.extra_if {
+            self.elsewhere = after(now, settings.extra_if);
+        }
     }
 
     /// The next batch's time.
     pub fn deadline(&self) -> Option<Instant> {
-        [self.after_entry, self.after_weaker, self.refresh].into_iter().flatten().min()
+        [self.after_entry, self.after_weaker, self.refresh, self.elsewhere].into_iter().flatten().min()
+    }
+
+    /// Takes what is due elsewhere: whether it is.
+    pub fn take_elsewhere(&mut self, now: Instant, settings: &Announce) -> bool {
+        let due = self.elsewhere.is_some_and(|at| at <= now);
+        if due {
+            self.elsewhere = after(now, settings.extra_if);
+        }
+        due
     }
 
     /// Takes what is due: messages an address to send now, none when nothing is due. Batches that fall together are one, the larger.
@@ -99,6 +114,18 @@ mod tests {
         let first = START + Duration::from_secs(60);
         assert_eq!(bursts.take_due(first, &settings), Some(2));
         assert_eq!(bursts.deadline(), Some(first + Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn other_interfaces_have_a_period_of_their_own() {
+        let settings = Announce { extra_if: Duration::from_secs(100), master_delay: Duration::ZERO, ..Announce::default() };
+        let mut bursts = Bursts::entered(START, &settings);
+        let first = START + Duration::from_secs(100);
+        assert_eq!(bursts.deadline(), Some(first));
+        assert!(!bursts.take_elsewhere(START, &settings) && bursts.take_elsewhere(first, &settings));
+        assert_eq!((bursts.take_due(first, &settings), bursts.deadline()), (None, Some(first + Duration::from_secs(100))));
+        bursts.replaced(first, &settings, &Announce { extra_if: Duration::ZERO, ..settings.clone() });
+        assert_eq!(bursts.deadline(), None);
     }
 
     #[test]

@@ -145,6 +145,8 @@ pub enum Action {
         /// Only in the detail log when false… the first batch is the one people grep for.
         first: bool,
     },
+    /// The same, once, for those of [`Settings::announced_elsewhere`](crate::vrrp::settings::Settings::announced_elsewhere).
+    AnnounceElsewhere,
     /// The state changed: log, tell systemd, tell the supervisor.
     Entered(Transition),
     /// Something worth a log line.

@@ -2,7 +2,7 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | [`settings`], [`event`], [`stats`] | the words: what an instance was told, what happens to it, what it orders, what it counts |
+//! | [`settings`], [`vmac`], [`event`], [`stats`] | the words: what an instance was told, what happens to it, what it orders, what it counts |
 //! | [`checksum`], [`auth`], [`packet`] | bytes of an advert, both ways |
 //! | [`receive`], [`discard`] | which datagrams count, and why the others do not |
 //! | [`timers`], [`election`], [`announce`], [`track`] | the RFC's formulas: waits, who outranks whom, bursts of announcements, effective priority |
@@ -27,6 +27,7 @@ pub mod stats;
 pub mod timers;
 pub mod track;
 pub mod trackers;
+pub mod vmac;
 
 #[cfg(test)]
 pub(crate) mod testing {

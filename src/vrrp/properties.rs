@@ -167,7 +167,8 @@ proptest! {
                 match action {
                     Action::InstallAddresses => addresses = true,
                     Action::RemoveAddresses => addresses = false,
-                    Action::SendAdvert { .. } | Action::Announce { .. } | Action::Entered(_) | Action::Note(_) => {}
+                    Action::SendAdvert { .. } | Action::Entered(_) | Action::Note(_) => {}
+                    Action::Announce { .. } | Action::AnnounceElsewhere => {}
                 }
             }
             prop_assert_eq!(addresses, state == State::Master, "the addresses are where the master is");

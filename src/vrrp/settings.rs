@@ -1,11 +1,13 @@
 //! What one `vrrp_instance` was told to do: the validated settings, right by type.
 
-use crate::types::{CentiSecs, Family, IpPrefix, Priority, Version, Vrid};
+use crate::types::{CentiSecs, Family, IpPrefix, MacAddr, Priority, Version, Vrid};
 use crate::vrrp::notify::Notify;
 use crate::vrrp::route::Route;
 use crate::vrrp::rule::Rule;
 use crate::vrrp::trackers::Track;
+use crate::vrrp::vmac::Vmac;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -100,6 +102,15 @@ pub struct Settings {
     /// `notify_*`, `smtp_alert`; `None` when nothing is to be told but the FIFO.
     #[serde(default)]
     pub notify: Option<Box<Notify>>,
+    /// `use_vmac`: where its addresses go, and by default its adverts too.
+    #[serde(default)]
+    pub vmac: Option<Box<Vmac>>,
+    /// `vmac_xmit_base`: adverts travel on the interface, not on the VMAC.
+    #[serde(default)]
+    pub xmit_base: bool,
+    /// `use_vmac_addr`, `use_vmac` of addresses: VMACs of single addresses.
+    #[serde(default)]
+    pub address_vmacs: Vec<Vmac>,
 }
 
 impl Settings {
@@ -145,12 +156,57 @@ impl Settings {
             track_bfds: Vec::new(),
             sync_group: None,
             notify: None,
+            vmac: None,
+            xmit_base: false,
+            address_vmacs: Vec::new(),
         }
     }
 
     /// What makes it the same instance across a reload: not its name (keepalived matches by these).
     pub fn key(&self) -> InstanceKey {
-        InstanceKey { vrid: self.vrid, family: self.family, interface: self.interface.clone(), transport: self.transport.key() }
+        InstanceKey {
+            vrid: self.vrid,
+            family: self.family,
+            interface: self.interface.clone(),
+            transport: self.transport.key(),
+            vmac: self.vmac.as_ref().map(|vmac| (vmac.name.clone(), vmac.mac)),
+        }
+    }
+
+    /// The interface that adverts travel on.
+    pub fn wire(&self) -> Option<&str> {
+        match &self.vmac {
+            Some(vmac) if !self.xmit_base => Some(&vmac.name),
+            _ => self.interface.as_deref(),
+        }
+    }
+
+    /// The interface of addresses that name none.
+    pub fn home(&self) -> Option<&str> {
+        self.vmac.as_ref().map(|vmac| vmac.name.as_str()).or(self.interface.as_deref())
+    }
+
+    /// The interface that an address of this instance goes on. What is not of the instance's family has no place on its VMAC,
+    /// whose Ethernet address is the family's.
+    pub fn place<'s>(&'s self, address: &'s VirtualAddress) -> Option<&'s str> {
+        let own = if address.prefix.family() == self.family { self.home() } else { self.interface.as_deref() };
+        let written = address.device.as_deref().filter(|device| Some(*device) != self.interface.as_deref());
+        address.vmac.as_deref().or(written).or(own)
+    }
+
+    /// The addresses that `garp_extra_if` is for: one of every interface that adverts do not come from.
+    pub fn announced_elsewhere(&self) -> impl Iterator<Item = &VirtualAddress> {
+        let mut seen = HashSet::new();
+        self.addresses.iter().chain(&self.excluded).filter(move |address| {
+            let place = self.place(address);
+            let on_vmac = || self.address_vmacs.iter().any(|vmac| Some(vmac.name.as_str()) == place);
+            place != self.home() && (self.announce.extra_if_all || on_vmac()) && seen.insert(place)
+        })
+    }
+
+    /// Every VMAC that it needs.
+    pub fn vmacs(&self) -> impl Iterator<Item = &Vmac> {
+        self.vmac.iter().map(AsRef::as_ref).chain(&self.address_vmacs)
     }
 
     /// Whether the addresses answer nothing while this router is master (`no_accept`, `vrrp_strict`).
@@ -177,6 +233,15 @@ pub struct InstanceKey {
     pub interface: Option<String>,
     /// Multicast group, or the unicast source.
     pub transport: TransportKey,
+    /// Name and Ethernet address of its VMAC.
+    pub vmac: Option<(String, MacAddr)>,
+}
+
+impl InstanceKey {
+    /// What two instances must not share: with a VMAC or without, they would hear each other.
+    pub fn on_the_wire(self) -> Self {
+        Self { vmac: None, ..self }
+    }
 }
 
 /// The part of the transport that is identity.
@@ -320,6 +385,9 @@ pub struct VirtualAddress {
     /// `track_group`, of one that stays on the host.
     #[serde(default)]
     pub track_group: Option<String>,
+    /// `use_vmac`, `use_vmac_addr`: the VMAC that it goes on, when that is not the instance's own.
+    #[serde(default)]
+    pub vmac: Option<String>,
 }
 
 impl VirtualAddress {
@@ -336,6 +404,7 @@ impl VirtualAddress {
             flags: 0,
             no_track: false,
             track_group: None,
+            vmac: None,
         }
     }
 }
@@ -359,6 +428,12 @@ pub struct Announce {
     pub garp_interval: Duration,
     /// `vrrp_gna_interval`: the same for neighbour advertisements.
     pub gna_interval: Duration,
+    /// `garp_extra_if`: period of messages on VMACs other than the instance's own; zero is none (0).
+    #[serde(default)]
+    pub extra_if: Duration,
+    /// `garp_extra_if all`: on every interface but the instance's own.
+    #[serde(default)]
+    pub extra_if_all: bool,
 }
 
 impl Default for Announce {
@@ -372,6 +447,8 @@ impl Default for Announce {
             lower_prio_repeat: 5,
             garp_interval: Duration::ZERO,
             gna_interval: Duration::ZERO,
+            extra_if: Duration::ZERO,
+            extra_if_all: false,
         }
     }
 }

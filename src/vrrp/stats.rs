@@ -54,7 +54,8 @@ impl Stats {
                 self.became_master += u64::from(transition.to == State::Master);
                 self.released_master += u64::from(transition.from == State::Master);
             }
-            Action::InstallAddresses | Action::RemoveAddresses | Action::Announce { .. } | Action::Note(_) => {}
+            Action::InstallAddresses | Action::RemoveAddresses => {}
+            Action::Announce { .. } | Action::AnnounceElsewhere | Action::Note(_) => {}
         }
     }
 

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct Advert {
     pub at: Instant,
     pub host: String,
+    pub mac_from: MacAddr,
     pub mac_to: MacAddr,
     pub from: IpAddr,
     pub to: IpAddr,
@@ -98,6 +99,7 @@ pub fn advert(frame: &Frame) -> Option<Advert> {
     Some(Advert {
         at: frame.at,
         host: frame.host.clone(),
+        mac_from: mac_at(&frame.bytes, 6)?,
         mac_to: mac_at(&frame.bytes, 0)?,
         from,
         to,

@@ -1,7 +1,7 @@
 //! `global_defs`.
 
 use super::K;
-use crate::config::read::{Row, daemon, global as read, lvs, mail, notify};
+use crate::config::read::{Row, daemon, global as read, lvs, mail, notify, vmac};
 
 /// Inside `global_defs`.
 pub(super) const GLOBAL: &[Row] = &[
@@ -184,8 +184,12 @@ pub(super) const GLOBAL: &[Row] = &[
     K::values("vrrp_garp_extra_if", "[all] SECONDS", 1, 2, "gratuitous ARP on other interfaces")
         .range("1..86400")
         .default("none")
-        .lenient(),
-    K::values("vrrp_vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of vrrp_garp_extra_if").renamed("vrrp_garp_extra_if").lenient(),
+        .lenient()
+        .act(read::garp_extra_if),
+    K::values("vrrp_vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of vrrp_garp_extra_if")
+        .renamed("vrrp_garp_extra_if")
+        .lenient()
+        .act(read::garp_extra_if),
     K::value("vrrp_down_timer_adverts", "1..100", "adverts missed before the master counts as down")
         .default("3")
         .act(read::down_timer_adverts),
@@ -210,8 +214,11 @@ pub(super) const GLOBAL: &[Row] = &[
         .lenient()
         .since("2.3.2"),
     K::flag("log_unknown_vrids", "log adverts of unknown virtual routers").act(read::log_unknown_vrids),
-    K::value("vmac_prefix", "PREFIX", "names of VMAC interfaces").once().default("vrrp"),
-    K::value("vmac_addr_prefix", "PREFIX", "names of VMAC interfaces of addresses").once().default("vmac_prefix"),
+    K::value("vmac_prefix", "PREFIX", "names of VMAC interfaces").once().default("vrrp").act(vmac::vmac_prefix),
+    K::value("vmac_addr_prefix", "PREFIX", "names of VMAC interfaces of addresses")
+        .once()
+        .default("vmac_prefix")
+        .act(vmac::vmac_addr_prefix),
     K::value("vrrp_rx_bufs_policy", "MTU|ADVERT|BYTES", "size of receive buffers")
         .range("0..4294967295")
         .default("the system's")

@@ -1,7 +1,7 @@
 //! `vrrp_instance` and `vrrp_sync_group`.
 
 use super::K;
-use crate::config::read::{Row, group, instance as read, links, lists, lvs, notify, tracked, watched};
+use crate::config::read::{Row, group, instance as read, links, lists, lvs, notify, tracked, vmac, watched};
 
 /// Inside `vrrp_instance`.
 pub(super) const INSTANCE: &[Row] = &[
@@ -54,9 +54,10 @@ pub(super) const INSTANCE: &[Row] = &[
     K::list("virtual_routes", "ROUTE …", "routes that move").act(tracked::virtual_routes),
     K::list("virtual_rules", "RULE …", "routing rules that move").act(tracked::virtual_rules),
     K::values("use_vmac", "[[name] IFNAME] [MAC]", 0, 6, "a virtual MAC address")
-        .default("none; named vmac_prefix.VRID, MAC 00:00:5e:00:01:VRID (IPv6: 02)"),
-    K::flag("use_vmac_addr", "VMACs for the addresses of other interfaces"),
-    K::flag("vmac_xmit_base", "adverts from the interface, not the VMAC"),
+        .default("none; named vmac_prefix.VRID, MAC 00:00:5e:00:01:VRID (IPv6: 02)")
+        .act(vmac::use_vmac),
+    K::flag("use_vmac_addr", "VMACs for the addresses of other interfaces").act(vmac::use_vmac_addr),
+    K::flag("vmac_xmit_base", "adverts from the interface, not the VMAC").act(vmac::vmac_xmit_base),
     K::values("use_ipvlan", "[[name] IFNAME] [ADDRESS] [bridge|private|vepa]", 0, 6, "an ipvlan interface").default("none"),
     K::flag("linkbeat_use_polling", "poll the link state").act(links::poll_own),
     K::flag("dont_track_primary", "the own interface going down is no fault").act(read::dont_track_primary),
@@ -112,8 +113,12 @@ pub(super) const INSTANCE: &[Row] = &[
     K::values("garp_extra_if", "[all] SECONDS", 1, 2, "gratuitous ARP on other interfaces")
         .range("0..86400")
         .default("vrrp_garp_extra_if")
-        .lenient(),
-    K::values("vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of garp_extra_if").renamed("garp_extra_if").lenient(),
+        .lenient()
+        .act(read::garp_extra_if),
+    K::values("vmac_garp_intvl", "[all] SECONDS", 1, 2, "the old name of garp_extra_if")
+        .renamed("garp_extra_if")
+        .lenient()
+        .act(read::garp_extra_if),
     K::value("kernel_rx_buf_size", "BYTES", "receive buffer of its sockets")
         .range("0..4294967295")
         .default("vrrp_rx_bufs_policy")

@@ -22,7 +22,7 @@ pub(super) fn address_twice(subject: &Subject<'_, '_>, found: &mut Found<'_>) {
     let mut owners: HashMap<(IpAddr, Option<&str>), &str> = HashMap::new();
     for (instance, block) in subject.instances() {
         for address in instance.addresses.iter().chain(&instance.excluded) {
-            let device = address.device.as_deref().or(instance.interface.as_deref());
+            let device = instance.place(address);
             let ip = address.prefix.address();
             match owners.insert((ip, device), &instance.name) {
                 Some(other) if other != instance.name => {

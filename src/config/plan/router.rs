@@ -101,7 +101,7 @@ impl Held<'_> {
     }
 
     fn becomes(&self, after: &Self) -> String {
-        let mut details = fields::between(self.address, after.address, &["device"]);
+        let mut details = fields::between(self.address, after.address, &["device", "vmac"]);
         if self.instance != after.instance {
             details.push(format!("of {} -> of {}", self.instance, after.instance));
         }
@@ -120,7 +120,7 @@ fn addresses(config: &Config) -> BTreeMap<String, Held<'_>> {
 }
 
 fn place(instance: &Settings, address: &VirtualAddress) -> String {
-    let device = address.device.as_deref().or(instance.interface.as_deref()).unwrap_or("no interface");
+    let device = instance.place(address).unwrap_or("no interface");
     format!("{} on {device}", address.prefix)
 }
 
@@ -141,14 +141,14 @@ fn rules(config: &Config) -> BTreeSet<String> {
 fn sockets(config: &Config) -> BTreeSet<String> {
     let socket = |instance: &Arc<Settings>| {
         let protocol = if matches!(instance.auth, Some(Auth::Header(_))) { "AH" } else { "VRRP" };
-        format!("{} {protocol} on {}", family(instance.family), instance.interface.as_deref().unwrap_or("every interface"))
+        format!("{} {protocol} on {}", family(instance.family), instance.wire().unwrap_or("every interface"))
     };
     config.instances.iter().map(socket).collect()
 }
 
 fn memberships(config: &Config) -> BTreeSet<String> {
     let group = |instance: &Arc<Settings>| match &instance.transport {
-        Transport::Multicast { group, .. } => Some(format!("{group} on {}", instance.interface.as_deref()?)),
+        Transport::Multicast { group, .. } => Some(format!("{group} on {}", instance.wire()?)),
         Transport::Unicast { .. } => None,
     };
     config.instances.iter().filter_map(group).collect()

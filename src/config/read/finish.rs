@@ -3,7 +3,7 @@
 use super::Reader;
 use super::instance::{AuthType, Draft};
 use super::together::{self, Kind};
-use super::{links, strict};
+use super::{links, strict, vmac};
 use crate::syntax::{Complaint, Verdict};
 use crate::types::{CentiSecs, Family, Priority, Version, Vrid};
 use crate::vrrp::settings::{Announce, Auth, Preempt, RxBuffer, Settings, Transport, WantedState};
@@ -44,6 +44,7 @@ pub(super) fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Dra
         return None;
     }
     excess(reader, &mut draft, family);
+    let vmacs = vmac::of(reader, &mut draft, vrid, family, is_strict);
     let auth = auth(reader, &draft, version, family, is_strict);
     if matches!(auth, Some(Auth::Header(_))) && wanted == WantedState::Master && !priority.is_owner() {
         warn(reader, &draft, "Initial state master is incompatible with AH authentication - clearing");
@@ -95,6 +96,9 @@ pub(super) fn instance(reader: &mut Reader, mut draft: Draft, group: Option<&Dra
         routes: exactly(draft.routes),
         rules: exactly(draft.rules),
         follows: Vec::new(),
+        vmac: vmacs.own,
+        xmit_base: vmacs.xmit_base,
+        address_vmacs: exactly(vmacs.of_addresses),
         name: draft.name,
     })
 }
@@ -287,7 +291,10 @@ pub(super) fn announce(reader: &Reader, draft: &Draft, is_strict: bool) -> Annou
     } else {
         (global.garp_lower_delay.unwrap_or(master_delay), global.garp_lower_repeat.unwrap_or(master_repeat))
     };
+    let (extra_if, extra_if_all) = draft.garp_extra_if.or(global.garp_extra_if).unwrap_or_default();
     Announce {
+        extra_if,
+        extra_if_all,
         master_delay: draft.garp_delay.unwrap_or(master_delay),
         master_repeat: draft.garp_repeat.unwrap_or(master_repeat),
         master_refresh: draft.garp_refresh.or(global.garp_refresh).unwrap_or(base.master_refresh),

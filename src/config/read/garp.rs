@@ -59,6 +59,22 @@ pub(crate) fn gna_interval(reader: &mut Reader, line: &Line<'_>) {
     }
 }
 
+/// `[all] SECONDS` of `garp_extra_if` and its old names; on all interfaces when it says so.
+pub(super) fn extra_if(reader: &mut Reader, line: &Line<'_>, least: i64) -> Option<(Duration, bool)> {
+    if let Some(now) = line.row.and_then(|row| row.renamed) {
+        let message = format!("Keyword \"{}\" is deprecated - please use \"{now}\"", &*line.word);
+        reader.complain(Complaint::warning(line.word.span, message).fix(line.word.span, now));
+    }
+    let all = line.arg(0).is_some_and(|word| &*word.text == "all");
+    if line.arg(usize::from(all)).is_none() {
+        let message = format!("{} specified without time - ignoring", &*line.word);
+        reader.complain(Complaint::error(line.span(), message).expected("'[all] SECONDS'"));
+        return None;
+    }
+    let seconds = number::int(reader, line, usize::from(all), least..=86_400, "the line is left out")?;
+    Some((Duration::from_secs(u64::try_from(seconds).ok()?), all))
+}
+
 pub(crate) fn interface(reader: &mut Reader, line: &Line<'_>) {
     if let Some(name) = line.arg(0) {
         reader.uses_interface(name, |_| "garp_group".to_owned());

@@ -20,6 +20,7 @@ pub(crate) struct Defaults {
     pub(crate) garp_refresh_repeat: Option<u32>,
     pub(crate) garp_lower_delay: Option<Duration>,
     pub(crate) garp_lower_repeat: Option<u32>,
+    pub(crate) garp_extra_if: Option<(Duration, bool)>,
     pub(crate) garp_interval: Option<Duration>,
     pub(crate) gna_interval: Option<Duration>,
     pub(crate) min_garp: bool,
@@ -32,6 +33,8 @@ pub(crate) struct Defaults {
     pub(crate) strict: bool,
     pub(crate) v3_checksum_as_v2: bool,
     pub(crate) log_unknown_vrids: bool,
+    pub(crate) vmac_prefix: Option<String>,
+    pub(crate) vmac_addr_prefix: Option<String>,
     /// Who is told what.
     pub(crate) told: super::notify::NotifyDefaults,
 }
@@ -48,6 +51,7 @@ impl Default for Defaults {
             garp_refresh_repeat: None,
             garp_lower_delay: None,
             garp_lower_repeat: None,
+            garp_extra_if: None,
             garp_interval: None,
             gna_interval: None,
             min_garp: false,
@@ -60,6 +64,8 @@ impl Default for Defaults {
             strict: false,
             v3_checksum_as_v2: false,
             log_unknown_vrids: false,
+            vmac_prefix: None,
+            vmac_addr_prefix: None,
             told: super::notify::NotifyDefaults::default(),
         }
     }
@@ -132,6 +138,10 @@ pub(crate) fn garp_refresh(reader: &mut Reader, line: &Line<'_>) {
 
 pub(crate) fn garp_refresh_repeat(reader: &mut Reader, line: &Line<'_>) {
     reader.defaults.garp_refresh_repeat = repeat(reader, line).or(reader.defaults.garp_refresh_repeat);
+}
+
+pub(crate) fn garp_extra_if(reader: &mut Reader, line: &Line<'_>) {
+    reader.defaults.garp_extra_if = super::garp::extra_if(reader, line, 1).or(reader.defaults.garp_extra_if);
 }
 
 pub(crate) fn garp_lower_delay(reader: &mut Reader, line: &Line<'_>) {

@@ -2,6 +2,7 @@
 
 use super::global::repeat;
 use super::notify::NotifyDraft;
+use super::vmac::VmacDraft;
 use super::watched::TrackDraft;
 use super::{Line, Reader};
 use crate::config::number::{self, Decimal};
@@ -63,6 +64,7 @@ pub(crate) struct Draft {
     pub(super) garp_refresh_repeat: Option<u32>,
     pub(super) garp_lower_delay: At<Duration>,
     pub(super) garp_lower_repeat: At<u32>,
+    pub(super) garp_extra_if: Option<(Duration, bool)>,
     pub(super) track_interfaces: Vec<TrackInterface>,
     pub(super) dont_track_primary: bool,
     pub(super) linkbeat_use_polling: bool,
@@ -74,6 +76,11 @@ pub(crate) struct Draft {
     pub(super) owner_ignore_adverts: Option<bool>,
     pub(super) v3_checksum_as_v2: Option<bool>,
     pub(super) kernel_rx_buf_size: Option<u32>,
+    pub(super) vmac: Option<VmacDraft>,
+    /// `use_vmac_addr`.
+    pub(super) vmac_addr: bool,
+    /// `vmac_xmit_base`.
+    pub(super) xmit_base: Option<Span>,
     pub(super) track_scripts: Vec<TrackDraft>,
     pub(super) track_files: Vec<TrackDraft>,
     pub(super) track_processes: Vec<TrackDraft>,
@@ -316,6 +323,12 @@ pub(crate) fn garp_lower_prio_repeat(reader: &mut Reader, line: &Line<'_>) {
     if let Some(count) = number::unsigned(reader, line, 0, GLOBAL) {
         reader.instance().garp_lower_repeat = Some((count, line.span()));
     }
+}
+
+pub(crate) fn garp_extra_if(reader: &mut Reader, line: &Line<'_>) {
+    let value = super::garp::extra_if(reader, line, 0);
+    let draft = reader.instance();
+    draft.garp_extra_if = value.or(draft.garp_extra_if);
 }
 
 // Sources and destinations.

@@ -1,7 +1,7 @@
 //! The list blocks of `vrrp_instance`: addresses, peers, tracked interfaces.
 
 use super::instance::{about, joins, unicast};
-use super::{Line, Reader};
+use super::{Line, Reader, vmac};
 use crate::config::address;
 use crate::syntax::{Complaint, Word};
 use crate::vrrp::settings::{Peer, TrackInterface, VirtualAddress};
@@ -39,7 +39,8 @@ pub(crate) fn virtual_ipaddress_excluded(reader: &mut Reader, block: &Line<'_>) 
 pub(crate) fn static_ipaddress(reader: &mut Reader, block: &Line<'_>) {
     let mut seen = seen(&reader.global.vrrp.static_addresses);
     for line in &block.children {
-        let Some(address) = address::parse(reader, line) else { continue };
+        let Some(mut address) = address::parse(reader, line) else { continue };
+        vmac::refuse_static(reader, &mut address, line.word.span);
         if first(&mut seen, &address) {
             reader.global.vrrp.static_addresses.push(address);
         } else {

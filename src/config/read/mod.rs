@@ -16,6 +16,7 @@ mod shape;
 mod strict;
 mod together;
 pub(crate) mod tracked;
+pub(crate) mod vmac;
 pub(crate) mod watched;
 pub(crate) mod whole;
 
@@ -77,6 +78,8 @@ pub(crate) struct Reader {
     pub(crate) scripts: HashMap<Vec<OsString>, Span>,
     /// Keywords of `global_defs` that count once, and have been read.
     once: Vec<&'static str>,
+    /// VMACs so far.
+    vmacs: vmac::Names,
     /// Instance names, and where they were given.
     pub(super) names: HashMap<String, Span>,
 }

@@ -2,7 +2,7 @@
 
 use super::finish::{announce, instance};
 use super::instance::Draft;
-use super::{Reader, bfd, links, lvs, mail, notify, together, tracked};
+use super::{Reader, bfd, links, lvs, mail, notify, together, tracked, vmac};
 use crate::config::model::{Config, InstanceDefaults};
 use crate::syntax::{Complaint, Verdict};
 use crate::types::Version;
@@ -53,7 +53,8 @@ fn defaults(reader: &Reader) -> InstanceDefaults {
 
 /// All instances that can run, in order.
 fn instances(reader: &mut Reader, groups: &[Draft]) -> Vec<Arc<Settings>> {
-    let drafts = std::mem::take(&mut reader.drafts);
+    let mut drafts = std::mem::take(&mut reader.drafts);
+    vmac::reserve(reader, &mut drafts);
     let membership = together::membership(reader, groups);
     let mut keys: HashMap<InstanceKey, String> = HashMap::with_capacity(drafts.len());
     let mut done = Vec::with_capacity(drafts.len());
@@ -61,7 +62,7 @@ fn instances(reader: &mut Reader, groups: &[Draft]) -> Vec<Arc<Settings>> {
         let span = draft.vrid.map_or(draft.span, |(_, span)| span);
         let group = membership.get(&draft.name).and_then(|number| groups.get(*number));
         let Some(settings) = instance(reader, draft, group) else { continue };
-        let key = settings.key();
+        let key = settings.key().on_the_wire();
         if let Some(other) = keys.get(&key) {
             let message = twice(other, &settings, &key);
             let complaint = Complaint::error(span, message).help(format!("instance {} is left out", settings.name));

@@ -73,6 +73,7 @@ const NFT_META_MARK: u32 = 3;
 pub(super) const NFT_META_IIF: u32 = 4;
 pub(super) const NFT_META_OIF: u32 = 5;
 pub(super) const NFT_META_L4PROTO: u32 = 16;
+pub(super) const NFT_META_OIFKIND: u32 = 27;
 const NFT_CMP_EQ: u32 = 0;
 
 /// How nft(8) shows a set's elements; the kernel only keeps it. A concatenation shifts by 6 bits for each part.
@@ -197,9 +198,35 @@ impl<'s> Batch<'s> {
         }
     }
 
+    /// A map from interfaces to interfaces, by index.
+    pub(super) fn map_of_interfaces(&mut self, name: &str) {
+        self.new_set(name, TYPE_IFINDEX, 4, NFT_SET_MAP, |m| {
+            number(m, NFTA_SET_DATA_TYPE, TYPE_IFINDEX);
+            number(m, NFTA_SET_DATA_LEN, 4);
+            // For nft(8) alone: NFTNL_UDATA_SET_KEYBYTEORDER and _DATABYTEORDER, their lengths, BYTEORDER_HOST_ENDIAN.
+            let host = 1u32.to_ne_bytes();
+            m.attribute(NFTA_SET_USERDATA, &[[0, 4].as_slice(), &host, &[1, 4], &host].concat());
+        });
+    }
+
+    /// Adds pairs to such a map or deletes them.
+    pub(super) fn pairs(&mut self, kind: u16, map: &str, pairs: &[(u32, u32)]) {
+        for some in pairs.chunks(ELEMENTS) {
+            self.each_element(kind, map, some, |m, (key, value)| {
+                m.nest(NFTA_SET_ELEM_KEY, |m| m.attribute(NFTA_DATA_VALUE, &key.to_ne_bytes()));
+                m.nest(NFTA_SET_ELEM_DATA, |m| m.attribute(NFTA_DATA_VALUE, &value.to_ne_bytes()));
+            });
+        }
+    }
+
     /// A set of single keys, so long in bytes.
     pub(super) fn set(&mut self, name: &str, key_type: u32, key_length: u32, flags: u32) {
-        self.new_set(name, key_type, key_length, flags, |_| {});
+        self.new_set(name, key_type, key_length, flags, |m| {
+            if key_type == TYPE_IFINDEX {
+                // For nft(8) alone, as of a map.
+                m.attribute(NFTA_SET_USERDATA, &[[0, 4].as_slice(), &1u32.to_ne_bytes()].concat());
+            }
+        });
     }
 
     fn new_set(&mut self, name: &str, key_type: u32, key_length: u32, flags: u32, more: impl FnOnce(&mut Builder)) {
@@ -317,6 +344,20 @@ pub(super) fn lookup(set: &str) -> Expression {
     expression.attributes.text(1, set);
     number(&mut expression.attributes, 2, NFT_REG_1);
     expression
+}
+
+/// Goes on when register 2 is a key of the map, with what that stands for in register 2: NFTA_LOOKUP_SET, _SREG, _DREG.
+pub(super) fn look_up_second(map: &str) -> Expression {
+    let mut expression = Expression::new("lookup");
+    expression.attributes.text(1, map);
+    number(&mut expression.attributes, 2, NFT_REG_2);
+    number(&mut expression.attributes, 3, NFT_REG_2);
+    expression
+}
+
+/// Sends a copy of the packet to the address in register 1 by the interface in register 2: NFTA_DUP_SREG_ADDR, _SREG_DEV.
+pub(super) fn duplicate() -> Expression {
+    Expression::numbers("dup", &[(1, NFT_REG_1), (2, NFT_REG_2)])
 }
 
 /// Goes on when register 1 is a key of the map, with what that stands for in register 1: NFTA_LOOKUP_SET, _SREG, _DREG.

@@ -1,11 +1,11 @@
-//! nftables, by netlink: shuts virtual addresses that are not to answer, marks what is for a group of virtual servers.
+//! nftables, by netlink: shuts virtual addresses that are not to answer, keeps VMACs quiet, marks what is for a group of virtual servers.
 
 mod codec;
 pub mod marks;
 mod shut;
 
 pub use crate::types::Firewall;
-pub use shut::{Nft, Shut};
+pub use shut::{Nft, Quiet, Shut};
 
 use self::codec::Batch;
 use crate::net::wire::{Answer, Messages};

@@ -108,27 +108,7 @@ impl Actor for Keeper {
     type Arguments = Arguments;
 
     async fn pre_start(&self, myself: ActorRef<Msg>, arguments: Arguments) -> Result<State, ActorProcessingErr> {
-        let mut state = State {
-            way: arguments.way,
-            socket: None,
-            desired: Table::new(),
-            actual: Table::new(),
-            ours: BTreeSet::new(),
-            refused: Refused::default(),
-            looks: 0,
-            leaving: Leaving::default(),
-            looks_again: false,
-            dead: BTreeSet::new(),
-            flush: arguments.flush,
-            rounds: Rounds::default(),
-            timeouts: None,
-            timeouts_before: None,
-            sync: (None, Vec::new()),
-            running: Vec::new(),
-            told: None,
-            marker: None,
-            shows: None,
-        };
+        let mut state = State::new(arguments);
         state.open();
         myself.send_interval(audit::PERIOD, || Msg::Audit);
         myself.send_interval(RETRY, || Msg::Open);
@@ -188,6 +168,30 @@ impl Actor for Keeper {
 }
 
 impl State {
+    fn new(arguments: Arguments) -> Self {
+        Self {
+            way: arguments.way,
+            socket: None,
+            desired: Table::new(),
+            actual: Table::new(),
+            ours: BTreeSet::new(),
+            refused: Refused::default(),
+            looks: 0,
+            leaving: Leaving::default(),
+            looks_again: false,
+            dead: BTreeSet::new(),
+            flush: arguments.flush,
+            rounds: Rounds::default(),
+            timeouts: None,
+            timeouts_before: None,
+            sync: (None, Vec::new()),
+            running: Vec::new(),
+            told: None,
+            marker: None,
+            shows: None,
+        }
+    }
+
     fn open(&mut self) {
         let way = self.way.clone().map_or_else(Way::open, Ok);
         match way.and_then(Socket::over) {
@@ -258,7 +262,8 @@ impl State {
     /// What was refused may be had by now.
     async fn try_again(&mut self) {
         self.looks = (self.looks + 1) % LOOKS;
-        if self.looks != 0 {
+        // Out of reach, the kernel refuses nothing, and accepts nothing.
+        if self.looks != 0 || self.socket.is_none() {
             return;
         }
         let services = self.refused.try_again();
@@ -266,6 +271,9 @@ impl State {
             return;
         }
         self.converge(services).await;
+        if self.socket.is_none() {
+            return;
+        }
         for change in self.refused.accepted() {
             tracing::info!("IPVS: {} is accepted now", change.service());
         }
@@ -339,5 +347,25 @@ impl State {
         }
         // What is there is known: reading it all again would take longer than removing it.
         self.converge(self.all()).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lvs::plan::Change;
+    use crate::lvs::settings::Protocol;
+
+    #[tokio::test]
+    async fn a_kernel_out_of_reach_has_not_accepted_what_it_refused() {
+        let mut state = State::new(Arguments { way: None, flush: false });
+        let key = ServiceKey::Socket(Protocol::Tcp, [127, 0, 0, 1].into(), 80);
+        let service = crate::lvs::table::Service { scheduler: "twos".to_owned(), flags: 0, timeout: 0, granularity: 32, engine: None };
+        let change = Change::AddService(key, service);
+        assert!(state.refused.note(&change, libc::ENOENT).is_some());
+        for _ in 0..LOOKS {
+            state.try_again().await;
+        }
+        assert!(state.refused.holds(&change), "it is known still, and told no second time");
     }
 }

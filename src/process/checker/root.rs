@@ -1,13 +1,16 @@
 //! The root actor: what the supervisor says becomes checks and health, health becomes the table that the keeper keeps.
 
+mod results;
+mod sessions;
+
 use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Concerned, Prober};
 use super::watches::{self, Said};
 use crate::actor::{Backoff, Restarts, tell};
-use crate::check::{self, Failure, Kind, file, words};
+use crate::check::Failure;
 use crate::ipc::Outbox;
-use crate::ipc::messages::{CheckerId, FromChecker, SessionReads, ToChecker};
+use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
 use crate::ipvs::Way;
 use crate::ipvs::wire::Mode;
 use crate::lvs::changes::{Changes, Origin};
@@ -16,13 +19,14 @@ use crate::lvs::marks::marked;
 use crate::lvs::name::ServiceName;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::{Balancer, FlushOnStop, VirtualServer};
-use crate::lvs::table::{ServiceKey, Table, dead, desired, keys};
-use crate::lvs::word::{Wish, Word};
+use crate::lvs::table::{ServiceKey, Table, desired, keys};
+use crate::lvs::word::Word;
 use crate::probe::Trust;
 use crate::process::carried::Carried;
 use crate::process::rooted::Heard;
-use crate::sys::{clock, tuning};
+use crate::sys::tuning;
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent, call_t};
+use results::{find, log};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -282,130 +286,6 @@ impl State {
         self.health.iter().flat_map(desired).collect()
     }
 
-    fn checked(&mut self, id: Arc<CheckerId>, up: bool, failure: Option<&Failure>) {
-        let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
-        let Some((real, place)) = find(health.settings(), &id) else { return };
-        let (failed, was_up) = (health.is_failing(real, place), health.is_up(real));
-        let mut notices = health.checker_changed(real, place, up);
-        if !notices.is_empty() {
-            put(health);
-        }
-        if failed == up {
-            notices.extend(for_mail(health, (real, place), was_up, up, failure));
-        }
-        let first = health.found_down(real).filter(|_| failed && !up);
-        self.say(&notices);
-        self.post(first.as_slice());
-        self.outbox.post(&FromChecker::Checked { checker: CheckerId::clone(&id), up });
-        self.said.insert(id, up);
-    }
-
-    fn weighed(&mut self, id: &CheckerId, weight: Option<i64>) {
-        let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get_mut(*at)) else { return };
-        let Some((real, place)) = find(health.settings(), id) else { return };
-        let configured = health.settings().real_servers.get(real).map_or(0, |real| real.weight);
-        let (before, wish) = (health.delta(real, place), weight.map(Wish::Weight));
-        let notices = health.weight_changed(real, place, wish.map_or(0, |wish| wish.on_top_of(configured)));
-        let changed = before != health.delta(real, place);
-        if !notices.is_empty() {
-            put(health);
-        }
-        self.say(&notices);
-        if changed {
-            self.outbox.post(&FromChecker::Weighed { checker: id.clone(), wish });
-        }
-    }
-
-    /// A BFD session came up, or went down: the servers that it stands for follow.
-    fn session(&mut self, SessionReads { name, up, at }: SessionReads) {
-        let usec = clock::now().since(at).as_micros();
-        tracing::debug!("Received BFD event: instance {name} is in state {} (delivered in {usec} usec)", if up { "Up" } else { "Down" });
-        self.follow(&name, up);
-        self.sessions.insert(name, up);
-    }
-
-    fn follow(&mut self, name: &str, up: bool) {
-        let mut follow = Vec::new();
-        for server in &self.balancer.servers {
-            for real in &server.real_servers {
-                for (place, checker) in (0u32..).zip(&real.checkers) {
-                    if matches!(&checker.kind, Kind::Bfd(session) if session == name) {
-                        follow.push(Arc::new(CheckerId { service: server.name(), server: real.key(), place }));
-                    }
-                }
-            }
-        }
-        for id in follow {
-            self.say_session(name, &id, up);
-            self.checked(id, up, None);
-        }
-    }
-
-    /// As the original, when it is news.
-    fn say_session(&self, name: &str, id: &CheckerId, up: bool) {
-        let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get(*at)) else { return };
-        let Some((real, place)) = find(health.settings(), id) else { return };
-        if health.is_failing(real, place) == up
-            && let Some(server) = health.settings().real_servers.get(real)
-        {
-            let state = if up { "UP" } else { "DOWN" };
-            tracing::info!("BFD check of [{name}] RS({}) is {state}", health.settings().name_of(server));
-        }
-    }
-
-    /// A `track_file` changed: its number changes weights, and the least number of all takes servers out.
-    fn file_reads(&mut self, name: &str, value: i64) {
-        let mut notices = Vec::new();
-        for health in &mut self.health {
-            let settings = health.settings().clone();
-            let service = settings.name();
-            let mut changed = Vec::new();
-            for (real, server) in settings.real_servers.iter().enumerate() {
-                for (place, checker) in server.checkers.iter().enumerate() {
-                    let Kind::File(file) = &checker.kind else { continue };
-                    if file.name == name {
-                        let delta = file::judge(file, value);
-                        let fault = delta.is_none();
-                        let id = || CheckerId {
-                            service: service.clone(),
-                            server: server.key(),
-                            place: u32::try_from(place).unwrap_or(u32::MAX),
-                        };
-                        if fault != health.is_failing(real, place) {
-                            tracing::info!("{}", words::file_fault(&settings.name_of(server), name, fault));
-                            self.outbox.post(&FromChecker::Checked { checker: id(), up: !fault });
-                        }
-                        // Who is out keeps its weight: the number says that it is out, not how much it could bear.
-                        if let Some(delta) = delta {
-                            if delta != health.delta(real, place) {
-                                self.outbox.post(&FromChecker::Weighed { checker: id(), wish: Some(Wish::More(delta)) });
-                            }
-                            changed.extend(health.weight_changed(real, place, delta));
-                        }
-                        changed.extend(health.checker_changed(real, place, !fault));
-                    }
-                }
-            }
-            if !changed.is_empty() {
-                put(health);
-            }
-            notices.append(&mut changed);
-        }
-        self.say(&notices);
-    }
-
-    /// Logs, and tells the supervisor what scripts and FIFOs may want to know.
-    fn say(&self, notices: &[Notice]) {
-        log(notices);
-        self.post(notices);
-    }
-
-    fn post(&self, notices: &[Notice]) {
-        for notice in notices.iter().filter(|notice| notice.is_told()) {
-            self.outbox.post(&FromChecker::Notice(notice.clone()));
-        }
-    }
-
     /// What did not change is not looked at.
     fn reload(&mut self, changes: Changes) -> Result<(), ActorProcessingErr> {
         tracing::info!("Reinitializing ipvs");
@@ -427,9 +307,7 @@ impl State {
         }
         if let Some((concerned, watches)) = watches::changed(&old, &self.balancer, &origins, &self.said) {
             tell(PROBER, prober::Msg::Watch(concerned, watches));
-            for (name, up) in self.sessions.clone() {
-                self.follow(&name, up);
-            }
+            self.follow_all();
         }
         Ok(())
     }
@@ -536,46 +414,9 @@ impl State {
     }
 }
 
-/// The services of a virtual server are to be what its health says.
-fn put(health: &Health) {
-    tell(KEEPER, keeper::Msg::Put { part: desired(health), dead: dead(health) });
-}
-
 /// When Keeper and Prober are done with a configuration.
 fn give_back_soon(myself: &ActorRef<RootMsg>) {
     myself.send_after(Duration::from_secs(2), || RootMsg::GiveBack);
-}
-
-/// What a mail says about a checker that changed its mind.
-fn for_mail(health: &Health, (real, place): (usize, usize), was_up: bool, up: bool, failure: Option<&Failure>) -> Option<Notice> {
-    let server = health.settings().real_servers.get(real)?;
-    let checker = server.checkers.get(place)?;
-    let now = health.is_up(real);
-    Some(Notice::Check {
-        server: health.settings().name_of(server),
-        of: health.settings().name(),
-        up: now,
-        changed: was_up != now,
-        text: check::mail::body(checker, up, failure),
-    })
-}
-
-/// Places of a real server and of its checker.
-fn find(server: &VirtualServer, id: &CheckerId) -> Option<(usize, usize)> {
-    let real = server.real_servers.iter().position(|real| real.key() == id.server)?;
-    let place = usize::try_from(id.place).ok()?;
-    server.real_servers.get(real).filter(|real| place < real.checkers.len()).map(|_| (real, place))
-}
-
-fn log(notices: &[Notice]) {
-    for notice in notices {
-        match notice {
-            Notice::ShutDown { .. } => tracing::debug!("{notice}"),
-            Notice::Check { .. } => {}
-            Notice::Server { .. } | Notice::Weight { .. } | Notice::Quorum { .. } | Notice::Sorry { .. } => tracing::info!("{notice}"),
-            Notice::Pool { .. } | Notice::Removed { .. } | Notice::Gone { .. } => tracing::info!("{notice}"),
-        }
-    }
 }
 
 /// TLS is set up when a check speaks it.

@@ -240,7 +240,7 @@ pub(super) const OPTIONS: &[OptionRow] = &[
     // Looked for before all others: what follows it are options of genhash.
     row('T', "genhash", Nothing, "Enter into genhash utility mode", |_, _| Outcome::Taken),
     row('a', "address-monitoring", Nothing, "Report all address additions/deletions notified via netlink", set!(address_monitoring = true)),
-    row('x', "snmp", Nothing, "Enable SNMP subsystem", |_, _| Outcome::NotYet(NO_SNMP)),
+    row('x', "snmp", Nothing, "Enable SNMP subsystem (this build has none yet)", |_, _| Outcome::NotYet(NO_SNMP)),
     row('A', "snmp-agent-socket", Value("ADDRESS"), "Use the specified socket for master agent", |_, _| Outcome::NotYet(NO_SNMP)),
     row('s', "namespace", Value("NAME"), "Run in network namespace NAME (overrides config)", |o, value| {
         o.namespace = Some(value.to_owned());

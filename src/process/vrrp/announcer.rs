@@ -68,7 +68,7 @@ impl Announcing {
         };
         let mut paced = Vec::new();
         for address in addresses {
-            let Some(device) = address.device.as_deref().or(settings.interface.as_deref()) else { continue };
+            let Some(device) = settings.place(address) else { continue };
             let Some((ifindex, mac)) = self.link(device) else { continue };
             let ip = address.prefix.address();
             let what = if ip.is_ipv4() { "gratuitous ARPs" } else { "Unsolicited Neighbour Adverts" };

@@ -133,7 +133,20 @@ mod tests {
 
     fn link(up: bool, running: bool) -> Link {
         let (mac, kind, addresses) = (None, None, Addresses::default());
-        Link { index: 1, name: "eth0".into(), mac, up, running, arp: true, loopback: false, mtu: 1500, kind, addresses }
+        Link {
+            index: 1,
+            name: "eth0".into(),
+            mac,
+            up,
+            running,
+            arp: true,
+            loopback: false,
+            mtu: 1500,
+            kind,
+            parent: None,
+            macvlan: None,
+            addresses,
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 mod host;
 mod paths;
+mod vmacs;
 
-use super::messages::{AnnouncerMsg, Burst, Held, KeeperMsg, RootMsg};
+use super::messages::{AnnouncerMsg, Burst, Held, InstanceId, KeeperMsg, RootMsg};
 use super::shared::Shared;
 use crate::net::address::{AddressOp, KernelAddress, PROTOCOL_KEEPALIVED};
 use crate::net::mirror::AddressKey;
@@ -11,7 +12,7 @@ use crate::net::nftables::{Nft, NftError, Shut};
 use crate::net::route::RouteOp;
 use crate::net::rtnl::{self, Mode, Rtnl, RtnlError};
 use crate::net::rule::RuleOp;
-use crate::net::sysctl::PromoteSecondaries;
+use crate::net::sysctl::{self, Changed};
 use crate::net::wire::Builder;
 use crate::types::Family;
 use crate::types::Firewall;
@@ -20,11 +21,19 @@ use host::Host;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
+use vmacs::Vmacs;
 
 /// Requests carried out before anybody else gets a turn: about a millisecond.
 const BATCH: usize = 64;
 
 pub(super) struct Keeper;
+
+pub(super) struct KeeperArguments {
+    pub(super) shared: Arc<Shared>,
+    pub(super) firewall: Firewall,
+    /// `disable_local_igmp`.
+    pub(super) silent_igmp: bool,
+}
 
 pub(super) struct Keeping {
     shared: Arc<Shared>,
@@ -36,31 +45,36 @@ pub(super) struct Keeping {
     /// What this process added, for kernels that do not keep our protocol number.
     added: HashSet<(u32, AddressKey)>,
     /// Interfaces whose `promote_secondaries` we look after; dropping puts back what was there.
-    promoted: BTreeMap<Arc<str>, Option<PromoteSecondaries>>,
+    promoted: BTreeMap<Arc<str>, Option<Changed>>,
     host: Host,
+    vmacs: Vmacs,
 }
 
 /// Whose address it is.
 struct Holder<'a> {
     name: &'a str,
-    interface: Option<&'a str>,
+    settings: Option<&'a Settings>,
     owner: bool,
 }
 
 impl<'a> Holder<'a> {
     fn of(settings: &'a Settings) -> Self {
-        Self { name: &settings.name, interface: settings.interface.as_deref(), owner: settings.priority.is_owner() }
+        Self { name: &settings.name, settings: Some(settings), owner: settings.priority.is_owner() }
     }
 }
 
+/// What a firewall that does not work means for them.
+const SHUT: &str = "addresses that are not to be accepted stay open";
+
 /// The host itself. As with an address owner, what somebody else put there stays as it is.
-const STATIC: Holder<'static> = Holder { name: "static_ipaddress", interface: None, owner: true };
+const STATIC: Holder<'static> = Holder { name: "static_ipaddress", settings: None, owner: true };
 
 enum Order {
     Change { name: Arc<str>, op: Op },
     Shut(Vec<Shut>),
     Open(Vec<Shut>),
     Announce(Burst),
+    Unmake { id: InstanceId, name: Arc<str>, kept: Vec<String> },
 }
 
 /// One request to the kernel.
@@ -108,9 +122,10 @@ impl rtnl::Order for Op {
 impl Actor for Keeper {
     type Msg = KeeperMsg;
     type State = Keeping;
-    type Arguments = (Arc<Shared>, Firewall);
+    type Arguments = KeeperArguments;
 
-    async fn pre_start(&self, _: ActorRef<Self::Msg>, (shared, firewall): Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, arguments: Self::Arguments) -> Result<Self::State, ActorProcessingErr> {
+        let KeeperArguments { shared, firewall, silent_igmp } = arguments;
         tracing::debug!("Registering Kernel netlink command channel");
         // opened even if nothing is to be shut: an earlier life may have left a table that still shuts our addresses
         let nft = Nft::open(&firewall).map_err(|error| tracing::debug!("{error}")).ok();
@@ -124,6 +139,7 @@ impl Actor for Keeper {
             added: HashSet::new(),
             promoted: BTreeMap::new(),
             host: Host::default(),
+            vmacs: Vmacs::new(silent_igmp),
         })
     }
 
@@ -140,6 +156,14 @@ impl Actor for Keeper {
             KeeperMsg::Static { removed, added, all } => {
                 state.keep_otherwise(&removed, &added, all);
             }
+            KeeperMsg::Make { id, settings } => {
+                // another may have to make room first
+                while !state.queue.is_empty() {
+                    state.carry_out();
+                }
+                state.make_vmacs(id, &settings);
+            }
+            KeeperMsg::Unmake { id, name, kept } => state.queue.push_back(Order::Unmake { id, name, kept }),
             KeeperMsg::Heard(changes) => state.restore(&changes),
             KeeperMsg::Announce(burst) if idle => state.shared.announcer.cast(AnnouncerMsg::Burst(burst)),
             KeeperMsg::Announce(burst) => state.queue.push_back(Order::Announce(burst)),
@@ -174,7 +198,7 @@ impl Keeping {
     /// What becoming master must not wait for.
     fn prepare(&mut self, settings: &Settings) {
         if settings.promote_secondaries
-            && let Some(interface) = &settings.interface
+            && let Some(interface) = settings.home()
         {
             self.promote(interface);
         }
@@ -182,7 +206,7 @@ impl Keeping {
             let families: BTreeSet<Family> =
                 settings.addresses.iter().chain(&settings.excluded).map(|address| address.prefix.family()).collect();
             for family in families {
-                self.with_firewall(|nft| nft.prepare(family));
+                self.with_firewall(SHUT, |nft| nft.prepare(family));
             }
         }
     }
@@ -190,7 +214,7 @@ impl Keeping {
     /// The addresses to shut, on the interfaces where they are.
     fn shut(&self, settings: &Settings) -> Vec<Shut> {
         let all = settings.addresses.iter().chain(&settings.excluded);
-        let placed = all.filter_map(|address| Some((address, self.device(settings.interface.as_deref(), address)?.1)));
+        let placed = all.filter_map(|address| Some((address, self.device(Some(settings), address)?.1)));
         placed.map(|(address, ifindex)| Shut { address: address.prefix.address(), ifindex }).collect()
     }
 
@@ -232,8 +256,8 @@ impl Keeping {
     }
 
     /// The device's name and index, when it exists.
-    fn device(&self, interface: Option<&str>, address: &VirtualAddress) -> Option<(Arc<str>, u32)> {
-        let name = address.device.as_deref().or(interface)?;
+    fn device(&self, settings: Option<&Settings>, address: &VirtualAddress) -> Option<(Arc<str>, u32)> {
+        let name = settings.map_or(address.device.as_deref(), |settings| settings.place(address))?;
         let index = self.shared.mirror().by_name(name)?.index;
         Some((name.into(), index))
     }
@@ -257,7 +281,7 @@ impl Keeping {
 
     fn queue_add(&mut self, holder: &Holder<'_>, address: &VirtualAddress) {
         let name = holder.name;
-        let Some((device, ifindex)) = self.device(holder.interface, address) else {
+        let Some((device, ifindex)) = self.device(holder.settings, address) else {
             tracing::warn!(instance = name, "({name}) cannot add {}: its interface does not exist", address.prefix);
             return;
         };
@@ -271,7 +295,7 @@ impl Keeping {
     }
 
     fn queue_delete(&mut self, holder: &Holder<'_>, address: &VirtualAddress) {
-        let Some((device, ifindex)) = self.device(holder.interface, address) else { return };
+        let Some((device, ifindex)) = self.device(holder.settings, address) else { return };
         let unwanted = KernelAddress::from(address, ifindex);
         let there = self.added.contains(&(ifindex, unwanted.key())) || self.in_kernel(&unwanted).is_some();
         if there && self.is_ours(holder, &unwanted) {
@@ -292,14 +316,19 @@ impl Keeping {
                     who.push(name);
                 }
                 Some(Order::Announce(burst)) => bursts.push(burst),
-                Some(Order::Shut(addresses)) => self.with_firewall(|nft| nft.block(&addresses)),
+                Some(order @ Order::Unmake { .. }) if !changes.is_empty() => {
+                    self.queue.push_front(order);
+                    break;
+                }
+                Some(Order::Unmake { id, name, kept }) => self.unmake(id, &name, &kept),
+                Some(Order::Shut(addresses)) => self.with_firewall(SHUT, |nft| nft.block(&addresses)),
                 Some(Order::Open(addresses)) => {
                     // only once the addresses are gone
                     if !changes.is_empty() {
                         self.queue.push_front(Order::Open(addresses));
                         break;
                     }
-                    self.with_firewall(|nft| nft.unblock(&addresses));
+                    self.with_firewall(SHUT, |nft| nft.unblock(&addresses));
                 }
                 None => break,
             }
@@ -315,7 +344,7 @@ impl Keeping {
     }
 
     /// Opens the firewall when first needed. An error is said once: it would be the same for every address.
-    fn with_firewall(&mut self, work: impl FnOnce(&mut Nft) -> Result<(), NftError>) {
+    fn with_firewall(&mut self, otherwise: &str, work: impl FnOnce(&mut Nft) -> Result<(), NftError>) {
         let worked = match self.nft.as_mut() {
             Some(nft) => work(nft),
             None => Nft::open(&self.firewall).and_then(|nft| work(self.nft.insert(nft))),
@@ -324,7 +353,7 @@ impl Keeping {
             Ok(()) => self.firewall_fails = false,
             Err(error) if !self.firewall_fails => {
                 self.firewall_fails = true;
-                tracing::error!("addresses that are not to be accepted stay open: {error}");
+                tracing::error!("{otherwise}: {error}");
             }
             Err(_) => {}
         }
@@ -334,7 +363,7 @@ impl Keeping {
         if self.promoted.contains_key(interface) {
             return;
         }
-        match PromoteSecondaries::set(interface) {
+        match sysctl::switch_on("ipv4", interface, "promote_secondaries") {
             Ok(before) => {
                 self.promoted.insert(interface.into(), before);
             }
@@ -344,6 +373,7 @@ impl Keeping {
 
     fn finish(&mut self, keep_addresses: bool) {
         self.promoted.clear();
+        self.leave_vmacs();
         if !keep_addresses && let Some(mut nft) = self.nft.take() {
             let _ = nft.remove_tables();
         }

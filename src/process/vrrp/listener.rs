@@ -114,6 +114,7 @@ impl Actor for Listener {
                 }
             }
             ListenerMsg::Forget { id } => state.forget(id),
+            ListenerMsg::LookAt(name) => state.tell_if_changed(&name),
             ListenerMsg::Links(settings) => state.look_otherwise(settings),
             ListenerMsg::LookAgain => state.look_again(),
             ListenerMsg::Changed(changes) => state.heard(changes?),
@@ -153,15 +154,14 @@ impl Listening {
             self.addresses.entry(*address).or_default().push(id);
         }
         for name in &watch.interfaces {
-            // The mirror may be ahead of what the others were told.
-            let known = self.known(name);
-            known.iter().for_each(|name| self.tell_if_changed(name));
-            let view = self.view(name);
-            if known.is_none() {
-                for source in view.iter().flat_map(|view| [view.source4, view.source6]).flatten() {
-                    tracing::debug!("Assigned address {source} for interface {name}");
+            let view = match self.known(name) {
+                Some(known) => {
+                    // The mirror may be ahead of what the others were told.
+                    self.tell_if_changed(&known);
+                    self.interfaces.get(&known).and_then(|interest| interest.told.flatten())
                 }
-            }
+                None => self.first_view(name),
+            };
             let interest = self.interfaces.entry(Arc::clone(name)).or_default();
             interest.instances.insert(id);
             interest.told = Some(view);
@@ -183,6 +183,15 @@ impl Listening {
             self.follow_routes();
         }
         self.watching.insert(id, watch);
+    }
+
+    /// Of an interface that nobody watched.
+    fn first_view(&mut self, name: &Arc<str>) -> Option<LinkView> {
+        let view = self.view(name);
+        for source in view.iter().flat_map(|view| [view.source4, view.source6]).flatten() {
+            tracing::debug!("Assigned address {source} for interface {name}");
+        }
+        view
     }
 
     fn forget(&mut self, id: InstanceId) {

@@ -111,6 +111,8 @@ pub(super) enum InstanceMsg {
     Group(GroupOrder),
     /// Some tracked script, file, process or BFD session reads differently now.
     ReadingsChanged,
+    /// Its VMACs stand, but for those whose interface is missing; or why one does not.
+    Vmacs { fault: Option<String> },
     /// A receiver could not be opened, or works now.
     SocketFault(Option<String>),
     /// A reload changed the settings.
@@ -191,6 +193,10 @@ pub(super) struct LinkView {
 pub(super) enum KeeperMsg {
     /// Firewall table, `promote_secondaries`: what becoming master must not wait for.
     Prepare(Arc<Settings>),
+    /// Make the VMACs that an instance needs, unless they are there; it is told how that went.
+    Make { id: InstanceId, settings: Arc<Settings> },
+    /// Its VMACs are needed no more, but by others and the ones that it keeps.
+    Unmake { id: InstanceId, name: Arc<str>, kept: Vec<String> },
     /// Install what is missing; `promote_secondaries`, firewall included.
     Install(Arc<Settings>),
     /// Remove what is ours of these.
@@ -317,6 +323,8 @@ pub(super) enum ListenerMsg {
     WatchHost(bool),
     /// No more.
     Forget { id: InstanceId },
+    /// The mirror knows more of this link than the kernel's messages said so far.
+    LookAt(Arc<str>),
     /// How links are looked at from now on.
     Links(LinkSettings),
     /// A link has been as it is long enough, or a driver is to be asked.

@@ -21,13 +21,17 @@ pub(super) struct World {
     configured_source_here: Option<bool>,
     /// Why the sockets could not be opened.
     sockets: Option<String>,
+    /// What the keeper said of the VMACs: nothing yet, or why one does not stand.
+    vmacs: Option<Option<String>>,
 }
 
 /// Every interface that an instance depends on: its own, those of its addresses, tracked ones.
 pub(super) fn interfaces_of(settings: &Settings) -> Vec<Arc<str>> {
-    let devices = all_addresses(settings).filter_map(|address| address.device.as_deref());
+    let devices = all_addresses(settings).filter_map(|address| settings.place(address));
     let tracked = settings.track_interfaces.iter().map(|tracked| tracked.name.as_str());
-    let names: BTreeSet<&str> = settings.interface.as_deref().into_iter().chain(devices).chain(tracked).chain(paths_of(settings)).collect();
+    let own = settings.interface.as_deref().into_iter().chain(settings.wire());
+    let vmacs = settings.vmacs().flat_map(|vmac| [vmac.name.as_str(), vmac.base.as_str()]);
+    let names: BTreeSet<&str> = own.chain(vmacs).chain(devices).chain(tracked).chain(paths_of(settings)).collect();
     names.into_iter().map(Arc::from).collect()
 }
 
@@ -85,6 +89,26 @@ impl World {
         self.sockets = fault;
     }
 
+    /// Whether that was the first word on them.
+    pub(super) fn vmacs_are(&mut self, fault: Option<String>) -> bool {
+        self.vmacs.replace(fault).is_none()
+    }
+
+    /// Whether a VMAC is missing whose interface is there: the keeper has not been asked yet, or somebody took it away.
+    pub(super) fn misses_vmac(&self, settings: &Settings) -> bool {
+        settings.vmacs().any(|vmac| {
+            let (link, base) = (self.link(&vmac.name), self.link(&vmac.base));
+            let borrows = vmac.link_local && base.is_some_and(|base| base.source6.is_some());
+            base.is_some() && link.is_none_or(|link| borrows && link.source6.is_none())
+        })
+    }
+
+    /// Whether every VMAC has appeared that the keeper could make: an instance does not begin before.
+    pub(super) fn knows_vmacs_of(&self, settings: &Settings) -> bool {
+        let appeared = || settings.vmacs().all(|vmac| self.link(&vmac.name).is_some() || self.link(&vmac.base).is_none());
+        settings.vmacs().next().is_none() || self.vmacs.as_ref().is_some_and(|fault| fault.is_some() || appeared())
+    }
+
     /// Whether there was a first word on everything that these settings depend on.
     pub(super) fn is_complete_for(&self, settings: &Settings) -> bool {
         let source_known = settings.configured_source().is_none() || self.configured_source_here.is_some();
@@ -94,6 +118,11 @@ impl World {
     /// The instance's own interface, when it exists.
     pub(super) fn own_link(&self, settings: &Settings) -> Option<LinkView> {
         settings.interface.as_deref().and_then(|name| self.link(name))
+    }
+
+    /// The interface that adverts travel on, when it exists.
+    pub(super) fn wire_link(&self, settings: &Settings) -> Option<LinkView> {
+        settings.wire().and_then(|name| self.link(name))
     }
 
     fn link(&self, name: &str) -> Option<LinkView> {
@@ -118,12 +147,13 @@ impl World {
         faults.extend(self.own_interface_fault(settings));
         faults.extend(self.source_fault(settings));
         for address in all_addresses(settings).filter(|address| !address.no_track) {
-            let other = address.device.as_deref().filter(|name| settings.interface.as_deref() != Some(name));
+            let other = settings.place(address).filter(|name| settings.interface.as_deref() != Some(name) && settings.home() != Some(name));
             faults.extend(other.and_then(|name| self.down(name)));
         }
         for name in paths_of(settings).filter(|name| settings.interface.as_deref() != Some(name)) {
             faults.extend(self.down(name));
         }
+        faults.extend(self.vmac_faults(settings));
         // without an interface there is no socket either: the cause is said, not the consequence
         if faults.is_empty() {
             faults.extend(self.sockets.clone().map(Fault::Socket));
@@ -138,6 +168,15 @@ impl World {
             Some(link) if !link.up && !settings.dont_track_primary => Some(Fault::InterfaceDown(name.clone())),
             Some(_) => None,
         }
+    }
+
+    /// Of the VMAC that the instance lives on. Why one could not be made says more than that it is not there.
+    fn vmac_faults(&self, settings: &Settings) -> Option<Fault> {
+        if let Some(why) = self.vmacs.clone().flatten() {
+            return Some(Fault::Configuration(why));
+        }
+        let vmac = settings.vmac.as_ref()?;
+        self.down(&vmac.name).filter(|fault| !(settings.dont_track_primary && matches!(fault, Fault::InterfaceDown(_))))
     }
 
     fn source_fault(&self, settings: &Settings) -> Option<Fault> {

@@ -32,6 +32,9 @@ impl Instance {
         if let Some(repeat) = master.bursts.take_due(now, &self.settings.announce) {
             out.push(Action::Announce { repeat, first: false });
         }
+        if master.bursts.take_elsewhere(now, &self.settings.announce) {
+            out.push(Action::AnnounceElsewhere);
+        }
         self.phase = Phase::Master(master);
     }
 

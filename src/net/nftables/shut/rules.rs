@@ -15,8 +15,21 @@
 //!     chain out, out_link_local: the same with saddr and oif
 //! }
 //! ```
+//!
+//! For VMACs (the same in `table ip`, with IGMP, and without router solicitations):
+//!
+//! ```text
+//! table ip6 keepalived {
+//!     map vmac_map { type iface_index : iface_index }
+//!     set vmac_set { type iface_index }
+//!     chain out {
+//!         icmpv6 type mld2-listener-report meta oifkind "macvlan" dup to ip6 daddr device oif map @vmac_map drop
+//!         icmpv6 type nd-router-solicit meta oifkind "macvlan" oif @vmac_set drop
+//!     }
+//! }
+//! ```
 
-use super::Shut;
+use super::{Purpose, Shut};
 use crate::net::nftables::codec::*;
 use crate::types::Family;
 use std::net::IpAddr;
@@ -24,6 +37,10 @@ use std::net::IpAddr;
 const VIPS: &str = "vips";
 const VIPS_LINK_LOCAL: &str = "vips_link_local";
 const NEIGHBOUR_DISCOVERY: &str = "neighbor-discovery";
+const VMAC_MAP: &str = "vmac_map";
+const VMAC_SET: &str = "vmac_set";
+const ROUTER_SOLICITATION: u8 = 133;
+const MLD2_LISTENER_REPORT: u8 = 143;
 const NEIGHBOUR_SOLICITATION: u8 = 135;
 const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 /// A side of the filter.
@@ -57,26 +74,90 @@ const OUT: Side = Side {
 };
 
 impl Batch<'_> {
-    pub(super) fn sets_chains_and_rules(&mut self) {
+    pub(super) fn sets_chains_and_rules(&mut self, purpose: Purpose) {
+        if purpose.vmacs {
+            self.sets_of_vmacs();
+        }
+        if purpose.shuts {
+            self.sets_of_addresses();
+        }
+        if purpose.vmacs || purpose.shuts {
+            self.base_chain(OUT.chain, OUT.hook);
+        }
+        if purpose.vmacs {
+            self.rules_of_vmacs();
+        }
+        if purpose.shuts {
+            self.base_chain(IN.chain, IN.hook);
+            [IN, OUT].into_iter().for_each(|side| self.rules_of_addresses(side));
+        }
+    }
+
+    fn sets_of_addresses(&mut self) {
         match self.family {
-            Family::V4 => {
-                self.set(VIPS, TYPE_IPADDR, 4, 0);
-                for side in [IN, OUT] {
-                    self.base_chain(side.chain, side.hook);
-                    let (load, drop) = (payload(NFT_PAYLOAD_NETWORK_HEADER, side.ipv4_offset, 4), verdict(NF_DROP, None));
-                    self.rule(side.chain, vec![load, lookup(VIPS)], drop);
-                }
-            }
+            Family::V4 => self.set(VIPS, TYPE_IPADDR, 4, 0),
             Family::V6 => {
                 self.set(VIPS, TYPE_IP6ADDR, 16, 0);
                 self.set(VIPS_LINK_LOCAL, TYPE_IP6ADDR << 6 | TYPE_IFINDEX, 20, 0);
                 self.set(NEIGHBOUR_DISCOVERY, TYPE_ICMP6_TYPE, 1, NFT_SET_CONSTANT);
                 self.element_list(NFT_MSG_NEWSETELEM, NEIGHBOUR_DISCOVERY, &[vec![NEIGHBOUR_SOLICITATION], vec![NEIGHBOUR_ADVERTISEMENT]]);
-                for side in [IN, OUT] {
-                    self.base_chain(side.chain, side.hook);
-                    self.chain(side.link_local_chain, |_| {});
-                    self.ipv6_rules(side);
-                }
+            }
+        }
+    }
+
+    fn rules_of_addresses(&mut self, side: Side) {
+        match self.family {
+            Family::V4 => {
+                let (load, drop) = (payload(NFT_PAYLOAD_NETWORK_HEADER, side.ipv4_offset, 4), verdict(NF_DROP, None));
+                self.rule(side.chain, vec![load, lookup(VIPS)], drop);
+            }
+            Family::V6 => {
+                self.chain(side.link_local_chain, |_| {});
+                self.ipv6_rules(side);
+            }
+        }
+    }
+
+    fn sets_of_vmacs(&mut self) {
+        self.map_of_interfaces(VMAC_MAP);
+        if self.family == Family::V6 {
+            self.set(VMAC_SET, TYPE_IFINDEX, 4, 0);
+        }
+    }
+
+    fn rules_of_vmacs(&mut self) {
+        let is_macvlan = || [meta(NFT_META_OIFKIND, NFT_REG_1), compare(b"macvlan\0\0\0\0\0\0\0\0\0")];
+        let outgoing = || meta(NFT_META_OIF, NFT_REG_2);
+        match self.family {
+            Family::V4 => {
+                let is_igmp = [payload(NFT_PAYLOAD_NETWORK_HEADER, 9, 1), compare(&[libc::IPPROTO_IGMP as u8])];
+                let copy = [payload(NFT_PAYLOAD_NETWORK_HEADER, 16, 4), outgoing(), look_up_second(VMAC_MAP), duplicate()];
+                self.rule(OUT.chain, is_igmp.into_iter().chain(is_macvlan()).chain(copy).collect(), verdict(NF_DROP, None));
+            }
+            Family::V6 => {
+                let is = |kind: u8| {
+                    let protocol = [meta(NFT_META_L4PROTO, NFT_REG_1), compare(&[libc::IPPROTO_ICMPV6 as u8])];
+                    protocol.into_iter().chain([payload(NFT_PAYLOAD_TRANSPORT_HEADER, 0, 1), compare(&[kind])])
+                };
+                let copy = [payload(NFT_PAYLOAD_NETWORK_HEADER, 24, 16), outgoing(), look_up_second(VMAC_MAP), duplicate()];
+                self.rule(OUT.chain, is(MLD2_LISTENER_REPORT).chain(is_macvlan()).chain(copy).collect(), verdict(NF_DROP, None));
+                let ours = [meta(NFT_META_OIF, NFT_REG_1), lookup(VMAC_SET)];
+                self.rule(OUT.chain, is(ROUTER_SOLICITATION).chain(is_macvlan()).chain(ours).collect(), verdict(NF_DROP, None));
+            }
+        }
+    }
+
+    /// Adds VMACs, with what they stand on, or deletes them.
+    pub(super) fn vmacs(&mut self, pairs: &[(u32, u32)], add: bool) {
+        if pairs.is_empty() {
+            return;
+        }
+        let kind = if add { NFT_MSG_NEWSETELEM } else { NFT_MSG_DELSETELEM };
+        self.pairs(kind, VMAC_MAP, pairs);
+        if self.family == Family::V6 {
+            let keys: Vec<Vec<u8>> = pairs.iter().map(|(index, _)| index.to_ne_bytes().to_vec()).collect();
+            for some in keys.chunks(ELEMENTS) {
+                self.element_list(kind, VMAC_SET, some);
             }
         }
     }

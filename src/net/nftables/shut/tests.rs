@@ -125,7 +125,7 @@ fn what_was_shut_is_shut_again_by_the_next_attempt_when_making_the_table_anew_fa
         lab::output(&["nft", "flush", "ruleset"]);
         // No table bears such a name.
         let name = std::mem::replace(&mut nft.settings.table, "x".repeat(300));
-        assert!(nft.tables[0].made && nft.rebuild(0).is_err());
+        assert!(nft.tables[0].made.is_some() && nft.rebuild(0).is_err());
         assert!(nft.unblock(&[shut("10.0.0.2", lab.near)]).is_err());
         nft.settings.table = name;
         nft.block(&[shut("10.0.0.3", lab.near)]).unwrap();

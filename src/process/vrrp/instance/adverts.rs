@@ -21,7 +21,7 @@ impl Living {
         }
         let settings = Arc::clone(self.settings());
         let Some(source) = self.source else { return };
-        let ifindex = self.world.own_link(&settings).map(|link| link.index);
+        let ifindex = self.world.wire_link(&settings).map(|link| link.index);
         if settings.interface.is_some() && ifindex.is_none() {
             return;
         }

@@ -16,7 +16,7 @@ impl Living {
     /// Listens where the interface is now.
     pub(super) fn follow_sockets(&mut self) {
         let settings = Arc::clone(self.settings());
-        let ifindex = match (&settings.interface, self.world.own_link(&settings)) {
+        let ifindex = match (settings.wire(), self.world.wire_link(&settings)) {
             (Some(_), Some(link)) => Some(link.index),
             (Some(_), None) => None,
             (None, _) => Some(0),
@@ -48,7 +48,7 @@ impl Living {
             Transport::Unicast { .. } => None,
         };
         let address = group.or_else(|| self.world.source(settings));
-        let interface = settings.interface.as_deref().map(Arc::from);
+        let interface = settings.wire().map(Arc::from);
         // the first advert must not wait for its socket
         if let Err(error) = self.shared.open_sender(settings.family) {
             tracing::error!(instance = %self.name, "({}) {}", self.name, sockets::with_sources(&error));

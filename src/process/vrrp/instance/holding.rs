@@ -18,8 +18,7 @@ impl Living {
         let settings = self.settings();
         let mirror = self.shared.mirror();
         settings.addresses.iter().chain(&settings.excluded).any(|address| {
-            let device = address.device.as_deref().or(settings.interface.as_deref());
-            let link = device.and_then(|name| mirror.by_name(name));
+            let link = settings.place(address).and_then(|name| mirror.by_name(name));
             let known = link.and_then(|link| link.addresses.get(&KernelAddress::from(address, link.index).key()));
             known.is_some_and(|known| known.proto == Some(PROTOCOL_KEEPALIVED) || !settings.priority.is_owner())
         })
@@ -40,10 +39,8 @@ impl Living {
         }
         let settings = Arc::clone(self.settings());
         let all = settings.addresses.iter().chain(&settings.excluded);
-        let lost = all.filter(|address| address.prefix.address() == prefix.address()).find(|address| {
-            let own = settings.interface.as_deref();
-            address.device.as_deref().or(own) == Some(device)
-        });
+        let mut lost = all.filter(|address| address.prefix.address() == prefix.address());
+        let lost = lost.find(|address| settings.place(address) == Some(device));
         if let Some(address) = lost.filter(|address| !address.no_track) {
             tracing::warn!(
                 instance = %self.name,
@@ -75,6 +72,16 @@ impl Living {
         self.shared.keeper.cast(KeeperMsg::Announce(burst));
     }
 
+    /// A reload: what addresses are to stand on comes before them.
+    pub(super) fn replace_on_vmacs(&mut self, settings: Arc<Settings>) {
+        let known: Vec<_> = self.settings().vmacs().collect();
+        if settings.vmacs().all(|vmac| known.contains(&vmac)) {
+            return self.replace(settings);
+        }
+        self.shared.keeper.cast(KeeperMsg::Make { id: self.id, settings: Arc::clone(&settings) });
+        self.next = Some(settings);
+    }
+
     /// A reload: the addresses that changed are changed here, the rest is the state machine's.
     pub(super) fn replace(&mut self, settings: Arc<Settings>) {
         let old = Arc::clone(self.settings());
@@ -95,6 +102,10 @@ impl Living {
         if self.machine.state() == State::Master && shut_changed {
             self.shared.keeper.cast(KeeperMsg::Install(Arc::clone(&settings)));
         }
+        let kept: Vec<String> = settings.vmacs().map(|vmac| vmac.name.clone()).collect();
+        if old.vmacs().any(|vmac| !kept.contains(&vmac.name)) {
+            self.unmake_vmacs(kept);
+        }
         if group_changed {
             self.detach();
         }
@@ -113,7 +124,8 @@ fn held(settings: &Settings) -> Held {
 /// instance's own interface says what its absence says.
 fn only_in(one: &Settings, other: &Settings) -> Vec<VirtualAddress> {
     let in_kernel = |settings: &Settings, address: &VirtualAddress| VirtualAddress {
-        device: address.device.clone().or_else(|| settings.interface.clone()),
+        device: settings.place(address).map(str::to_owned),
+        vmac: None,
         no_track: false,
         ..address.clone()
     };

@@ -75,6 +75,10 @@ pub(super) struct Living {
     /// It began as a backup, and tells so once its sync group has.
     untold: bool,
     restores: Restores,
+    /// VMACs that were missing.
+    made: Restores,
+    /// What a reload brought, while the VMACs for it are made.
+    next: Option<Arc<Settings>>,
     expected: holding::Expected,
     /// Routes and rules that a reload takes away: the kernel will report each as gone.
     leaving_paths: Departures,
@@ -96,7 +100,17 @@ impl Part for Living {
             InstanceMsg::Received(datagram) => self.received(&datagram),
             InstanceMsg::Link { name, view } => {
                 self.world.link_is(name, view);
+                self.make_missing_vmacs();
                 self.world_changed();
+            }
+            InstanceMsg::Vmacs { fault } => {
+                if self.world.vmacs_are(fault) {
+                    self.watch();
+                }
+                match self.next.take() {
+                    Some(settings) => self.replace(settings),
+                    None => self.world_changed(),
+                }
             }
             InstanceMsg::ConfiguredSource { present } => {
                 self.world.configured_source_is(present);
@@ -118,7 +132,7 @@ impl Part for Living {
                 self.world.sockets_are(fault);
                 self.world_changed();
             }
-            InstanceMsg::Replace(settings) => self.replace(settings),
+            InstanceMsg::Replace(settings) => self.replace_on_vmacs(settings),
             InstanceMsg::Rebuilt(service) => self.rebuilt(service),
             InstanceMsg::Describe { clear } => self.describe(clear),
             InstanceMsg::Stop { keep_addresses, why } => {
@@ -158,6 +172,8 @@ impl Living {
             reported: None,
             untold: false,
             restores: Restores::default(),
+            made: Restores::default(),
+            next: None,
             expected: holding::Expected::default(),
             leaving_paths: Departures::default(),
             shared,
@@ -166,7 +182,12 @@ impl Living {
 
     fn begin(&mut self) {
         text::remark_on(self.settings());
-        self.watch();
+        if self.settings().vmacs().next().is_some() {
+            // what is watched then is there already
+            self.make_vmacs();
+        } else {
+            self.watch();
+        }
         // A generation that failed may have been told things: the group begins anew with this one.
         self.tell_group(group::Report::SILENT);
     }
@@ -188,7 +209,28 @@ impl Living {
         self.feed(Event::StopRequested);
         self.shared.listener.cast(ListenerMsg::Forget { id: self.id });
         self.detach();
+        // where addresses stay, what they stand on stays
+        if !keep_addresses && self.settings().vmacs().next().is_some() {
+            self.unmake_vmacs(Vec::new());
+        }
         self.shared.root.cast(RootMsg::Stopped(self.id));
+    }
+
+    fn make_vmacs(&self) {
+        if self.settings().vmacs().next().is_some() {
+            self.shared.keeper.cast(KeeperMsg::Make { id: self.id, settings: Arc::clone(self.settings()) });
+        }
+    }
+
+    fn unmake_vmacs(&self, kept: Vec<String>) {
+        self.shared.keeper.cast(KeeperMsg::Unmake { id: self.id, name: Arc::clone(&self.name), kept });
+    }
+
+    /// Somebody took one away, or its interface is back.
+    fn make_missing_vmacs(&mut self) {
+        if self.world.misses_vmac(self.settings()) && self.made.allow(clock::now()) {
+            self.make_vmacs();
+        }
     }
 
     fn settings(&self) -> &Arc<Settings> {
@@ -214,6 +256,9 @@ impl Living {
             return;
         }
         if let Some(pending) = &self.pending {
+            if !self.world.knows_vmacs_of(self.settings()) {
+                return;
+            }
             // A script of weight 0 decides whether it may be master at all: its first result is waited for, except by one that resumes.
             let resumes = pending.resume.as_ref().is_some_and(|snapshot| snapshot.state != State::Init);
             if !resumes && !world::verdicts_are_in(self.settings(), &lock(&self.shared.readings)) {
@@ -324,6 +369,11 @@ impl Living {
                     self.shared.announcer.cast(AnnouncerMsg::Burst(burst));
                 }
             }
+            Action::AnnounceElsewhere => {
+                let settings = Arc::clone(self.settings());
+                let only = Some(settings.announced_elsewhere().cloned().collect());
+                self.shared.announcer.cast(AnnouncerMsg::Burst(Burst { settings, only, repeat: 1 }));
+            }
             Action::Entered(transition) => self.entered(&transition),
             Action::Note(note) => {
                 text::note(self.machine.settings(), &note);
@@ -346,9 +396,11 @@ impl Living {
             Service::Sockets => self.attach(),
             Service::Listener => self.watch(),
             Service::Keeper if self.machine.state() == State::Master => {
+                self.make_vmacs();
                 self.shared.keeper.cast(KeeperMsg::Install(Arc::clone(self.settings())));
             }
-            Service::Keeper | Service::Announcer | Service::Timekeeper | Service::Watcher | Service::Stage => {}
+            Service::Keeper => self.make_vmacs(),
+            Service::Announcer | Service::Timekeeper | Service::Watcher | Service::Stage => {}
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::super::announcer::Announcer;
 use super::super::groups::Groups;
 use super::super::instance::{InstanceArguments, Living};
-use super::super::keeper::Keeper;
+use super::super::keeper::{Keeper, KeeperArguments};
 use super::super::listener::{Listener, ListenerArguments};
 use super::super::messages::{InstanceId, InstanceMsg, Member, RootMsg, Service};
 use super::super::sockets::Sockets;
@@ -85,7 +85,9 @@ impl Reign {
                 actor.get_cell()
             }
             Service::Keeper => {
-                let actor = Actor::spawn_linked(None, Keeper, (shared, self.global.firewall.clone()), root).await?.0;
+                let (firewall, silent_igmp) = (self.global.firewall.clone(), self.global.disable_local_igmp);
+                let arguments = KeeperArguments { shared, firewall, silent_igmp };
+                let actor = Actor::spawn_linked(None, Keeper, arguments, root).await?.0;
                 self.shared.keeper.set(actor.clone());
                 actor.get_cell()
             }
