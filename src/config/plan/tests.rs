@@ -94,7 +94,7 @@ fn a_session_stays_up_when_it_is_the_same_one() {
     let (old, new) = (session("a", 2, "") + &session("b", 3, ""), session("a", 2, "min_rx 50") + &session("b", 4, ""));
     assert_eq!(
         lines(&old, &new),
-        ["Session ~ a: min_rx: 10 ms -> 50 ms (it stays up)", "Session ~ b: neighbour: 10.0.0.3 -> 10.0.0.4 (it begins anew)",]
+        ["Session ~ a: min_rx: 0.01 s -> 0.05 s (it stays up)", "Session ~ b: neighbour: 10.0.0.3 -> 10.0.0.4 (it begins anew)",]
     );
     assert_eq!(lines("", &session("a", 2, "")), ["Process + BFD child: starts", "Session + a: with 10.0.0.2"]);
 }
