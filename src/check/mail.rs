@@ -50,14 +50,14 @@ mod tests {
     fn every_check_has_its_own_words() {
         let misc = || {
             let command = Command { argv: vec!["/m".into()], user: None };
-            Kind::Misc(misc::Settings { command, timeout: Duration::from_secs(1), dynamic: false })
+            Kind::Misc(Box::new(misc::Settings { command, timeout: Duration::from_secs(1), dynamic: false }))
         };
         let dns = Kind::Dns(dns::Settings { kind: dns::RecordType::Soa, name: dns::Name::default() });
         for (kind, up, down) in [
             (Kind::Tcp, "=> TCP CHECK succeed on service <=", "=> TCP CHECK failed on service <="),
             (Kind::Ping, "=> ICMP CHECK succeed on service <=", "=> ICMP CHECK failed on service <="),
             (
-                Kind::Udp(udp::Settings { payload: Vec::new(), reply: None }),
+                Kind::Udp(Box::new(udp::Settings { payload: Vec::new(), reply: None })),
                 "=> UDP CHECK succeed on service <=",
                 "=> UDP CHECK failed on service <=",
             ),

@@ -4,6 +4,7 @@ use super::schedule::Manner;
 use super::{dns, file, http, misc, smtp, udp};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One checker block of a `real_server`, the defaults of real and virtual server filled in.
@@ -26,18 +27,18 @@ pub struct Checker {
 pub enum Kind {
     /// `TCP_CHECK`.
     Tcp,
-    /// `HTTP_GET`, `SSL_GET`.
-    Http(http::Settings),
+    /// `HTTP_GET`, `SSL_GET`: of thousands most have the same.
+    Http(Arc<http::Settings>),
     /// `SMTP_CHECK`.
     Smtp(smtp::Settings),
     /// `DNS_CHECK`.
     Dns(dns::Settings),
     /// `UDP_CHECK`.
-    Udp(udp::Settings),
+    Udp(Box<udp::Settings>),
     /// `PING_CHECK`.
     Ping,
     /// `MISC_CHECK`.
-    Misc(misc::Settings),
+    Misc(Box<misc::Settings>),
     /// `FILE_CHECK`: the `track_file`'s number is a weight.
     File(file::Settings),
     /// `BFD_CHECK`: the session's name.
@@ -46,7 +47,7 @@ pub enum Kind {
 
 impl Kind {
     /// The block's keyword.
-    pub const fn keyword(&self) -> &'static str {
+    pub fn keyword(&self) -> &'static str {
         match self {
             Self::Tcp => "TCP_CHECK",
             Self::Http(settings) if settings.tls => "SSL_GET",
@@ -67,7 +68,7 @@ impl Kind {
     }
 
     /// Its name in a line about a failure, as the original writes it.
-    pub const fn log_name(&self) -> &'static str {
+    pub fn log_name(&self) -> &'static str {
         match self {
             Self::Http(_) => "HTTP_CHECK",
             Self::Ping => "ICMP CHECK",

@@ -180,6 +180,7 @@ fn errno_first(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::check::{Target, Timing, dns, http, misc, smtp, udp};
+    use std::sync::Arc;
     use std::time::Duration;
 
     const SERVER: &str = "[127.1.0.1]:tcp:80";
@@ -203,12 +204,19 @@ mod tests {
 
     fn pages() -> Kind {
         let urls = vec![http::Url::default()];
-        Kind::Http(http::Settings { tls: false, urls, protocol: http::Protocol::V1_0, sni: false, sni_name: None, fast_recovery: false })
+        Kind::Http(Arc::new(http::Settings {
+            tls: false,
+            urls,
+            protocol: http::Protocol::V1_0,
+            sni: false,
+            sni_name: None,
+            fast_recovery: false,
+        }))
     }
 
     fn script() -> Kind {
         let command = crate::types::Command { argv: vec!["/tmp/misc.sh".into(), "a".into()], user: None };
-        Kind::Misc(misc::Settings { command, timeout: Duration::from_secs(1), dynamic: false })
+        Kind::Misc(Box::new(misc::Settings { command, timeout: Duration::from_secs(1), dynamic: false }))
     }
 
     fn refused() -> Failure {
@@ -247,7 +255,7 @@ mod tests {
         assert!(reason(pages(), &Failure::Status(503)).starts_with("HTTP status code error to server [127.1.0.1]:tcp:80."));
         assert!(reason(pages(), &Failure::Regex).starts_with("Regex match failed server [127.1.0.1]:tcp:80."));
         assert!(reason(pages(), &refused()).starts_with("Connection failed server [127.1.0.1]:tcp:80."));
-        let udp = Kind::Udp(udp::Settings { payload: vec![], reply: None });
+        let udp = Kind::Udp(Box::new(udp::Settings { payload: vec![], reply: None }));
         assert_eq!(reason(udp, &Failure::Mismatch), "UDP check to [127.1.0.1]:tcp:80 reply data mismatch.");
     }
 

@@ -5,6 +5,7 @@ use crate::types::Family;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 impl fmt::Display for VirtualServer {
     /// `[10.0.0.1]:tcp:80`, `FWM 7`, `[GROUP]:0`.
@@ -25,10 +26,15 @@ impl fmt::Display for VirtualServer {
     }
 }
 
+/// A real server's name: `[10.0.0.2]:tcp:80`. `protocol` is [`VirtualServer::named_protocol`].
+pub fn of_real((address, port): (IpAddr, u16), protocol: Option<Protocol>) -> String {
+    Socket(address, protocol, port).to_string()
+}
+
 /// A virtual server by its name, and by what that leaves out: a group may serve several protocols, a mark both families.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct ServiceName {
-    text: String,
+    text: Arc<str>,
     left_out: Option<(Protocol, Family)>,
 }
 
@@ -40,7 +46,7 @@ impl ServiceName {
 
     /// With what the name leaves out: `[GROUP]:0 (udp, IPv4)`.
     pub fn in_full(&self) -> String {
-        self.left_out.map_or_else(|| self.text.clone(), |(protocol, family)| format!("{} ({}, {family})", self.text, protocol.word()))
+        self.left_out.map_or_else(|| self.text.to_string(), |(protocol, family)| format!("{} ({}, {family})", self.text, protocol.word()))
     }
 }
 
@@ -57,11 +63,11 @@ impl VirtualServer {
             Address::Socket(..) => None,
             Address::Mark(_) | Address::Group(..) => Some((self.protocol, self.family)),
         };
-        ServiceName { text: self.to_string(), left_out }
+        ServiceName { text: self.to_string().into(), left_out }
     }
 
     /// What stands for the protocol in its servers' names: firewall marks have none.
-    fn named_protocol(&self) -> Option<Protocol> {
+    pub fn named_protocol(&self) -> Option<Protocol> {
         let named = match &self.address {
             Address::Mark(_) => false,
             Address::Socket(..) => true,
@@ -72,7 +78,7 @@ impl VirtualServer {
 
     /// `[10.0.0.2]:tcp:80`.
     pub fn name_of(&self, server: &RealServer) -> String {
-        Socket(server.address, self.named_protocol(), server.port).to_string()
+        of_real(server.key(), self.named_protocol())
     }
 
     /// The real server of that name.

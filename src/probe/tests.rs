@@ -57,14 +57,14 @@ fn nowhere(kind: Kind) -> Checker {
 }
 
 pub(super) fn page(status: (u16, u16)) -> Kind {
-    Kind::Http(http::Settings {
+    Kind::Http(Arc::new(http::Settings {
         tls: false,
         urls: vec![http::Url { status: vec![status], ..http::Url::default() }],
         protocol: http::Protocol::V1_0,
         sni: false,
         sni_name: None,
         fast_recovery: false,
-    })
+    }))
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_name_server_answers() {
 #[test]
 fn udp_silence_is_success_and_refusal_is_not() {
     let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let kind = |reply| Kind::Udp(udp::Settings { payload: vec![1], reply });
+    let kind = |reply| Kind::Udp(Box::new(udp::Settings { payload: vec![1], reply }));
     let port = silent.local_addr().unwrap().port();
     assert_eq!(run(&checker(kind(None), port)), Ok(()));
     let reply = udp::Reply { pattern: vec![], min: 0, max: 255 };
@@ -146,7 +146,7 @@ fn a_reply_is_as_long_as_it_came() {
             echo.send_to(&[7; 20_000], from).unwrap();
         }
     });
-    let kind = |min, max| Kind::Udp(udp::Settings { payload: vec![1], reply: Some(udp::Reply { pattern: vec![], min, max }) });
+    let kind = |min, max| Kind::Udp(Box::new(udp::Settings { payload: vec![1], reply: Some(udp::Reply { pattern: vec![], min, max }) }));
     assert_eq!(run(&checker(kind(20_000, 20_000), port)), Ok(()));
     assert!(run(&checker(kind(0, 19_999), port)).is_err());
 }

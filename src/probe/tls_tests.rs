@@ -100,6 +100,7 @@ fn asks(port: u16, name: &str) -> Checker {
     let mut check = checker(page((200, 200)), port);
     check.target.connect_timeout = Duration::from_secs(20);
     if let Kind::Http(settings) = &mut check.kind {
+        let settings = Arc::make_mut(settings);
         settings.tls = true;
         settings.sni = true;
         settings.urls[0].virtualhost = Some(name.to_owned());
@@ -144,10 +145,12 @@ fn the_name_is_verified_also_when_it_is_not_sent() {
     let (named, numbered) = (ca.issue("server.test"), ca.issue("127.0.0.1"));
     let mut check = asks(Server::new(&named).start(), "server.test:443");
     let Kind::Http(settings) = &mut check.kind else { panic!("a page") };
+    let settings = Arc::make_mut(settings);
     settings.sni = false;
     assert_eq!(run(&check, &trusting(&ca)).result, Ok(()));
     let mut check = asks(Server::new(&numbered).start(), "");
     let Kind::Http(settings) = &mut check.kind else { panic!("a page") };
+    let settings = Arc::make_mut(settings);
     settings.urls[0].virtualhost = None;
     assert_eq!(run(&check, &trusting(&ca)).result, Ok(()), "without a name it is the address that must be in it");
 }
@@ -201,6 +204,7 @@ fn an_end_without_close_notify_counts_only_where_that_is_asked_for() {
     for (polite, compliant, good) in [(false, false, true), (false, true, false), (true, true, true)] {
         let mut check = asks(Server { polite, ..Server::new(&pair) }.start(), "server.test");
         let Kind::Http(settings) = &mut check.kind else { panic!("a page") };
+        let settings = Arc::make_mut(settings);
         settings.urls[0].tls_compliant = compliant;
         assert_eq!(run(&check, &trusting(&ca)).result.is_ok(), good, "polite {polite}, compliant {compliant}");
     }

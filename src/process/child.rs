@@ -7,6 +7,7 @@ use super::{EXIT_FATAL, EXIT_PERMISSION, EXIT_SOFTWARE, bfd, checker, mail, path
 use crate::ipc::messages::{Dump, ToBfd, ToChecker, ToVrrp};
 use crate::ipc::{Interrupt, channel};
 use crate::ipvs::{Socket, Way};
+use crate::net::nftables;
 use crate::sys::log::{self, LogOptions};
 use crate::sys::privileges::{self, DropError};
 use crate::sys::{netns, process, sandbox, tuning};
@@ -68,7 +69,7 @@ fn run(boot: &Boot, options: &Options) -> u8 {
     for (keyword, error) in boot.tuning.apply() {
         tracing::warn!("{}_{keyword} has no effect: {error}", keyword_prefix(boot.role.name));
     }
-    let balancer = match balancer(boot) {
+    let ways = match ways(boot) {
         Ok(way) => way,
         Err(error) => {
             tracing::error!("cannot enter the network namespace of net_namespace_ipvs: {error}");
@@ -86,7 +87,7 @@ fn run(boot: &Boot, options: &Options) -> u8 {
             return EXIT_FATAL;
         }
     };
-    runtime.block_on(serve(boot, options, stream, balancer))
+    runtime.block_on(serve(boot, options, stream, ways))
 }
 
 /// Whose words the scheduling of a role is written in.
@@ -101,9 +102,9 @@ const fn keyword_prefix(role: RoleName) -> &'static str {
 /// The way to the kernel's balancer, and files enough, for who needs it, while all powers are there: the kernel may load its
 /// module for it, and it may be that of another network namespace. When there is no balancer yet, the child says so, and asks again
 /// the same way.
-fn balancer(boot: &Boot) -> io::Result<Option<Way>> {
+fn ways(boot: &Boot) -> io::Result<checker::Ways> {
     if !matches!(boot.role.name, RoleName::Checker | RoleName::CheckerRaw) {
-        return Ok(None);
+        return Ok(checker::Ways::default());
     }
     // A check under way is an open file.
     if let Err(error) = tuning::allow_open_files() {
@@ -116,11 +117,12 @@ fn balancer(boot: &Boot) -> io::Result<Option<Way>> {
         Some(way)
     };
     match boot.balancer {
-        None => Ok(open()),
+        None => Ok(checker::Ways { balancer: open(), firewall: None }),
         Some(number) => {
             let namespace = File::open(format!("/proc/{}/fd/{number}", boot.parent))?;
-            // Without a way there the keeper would open its own, here.
-            netns::in_netns(&namespace.into(), open)?.map(Some).ok_or_else(|| io::Error::other("no netlink socket"))
+            // Without ways there the keeper would open its own, here.
+            let open = || Some(checker::Ways { balancer: Some(open()?), firewall: Some(nftables::Way::open().ok()?) });
+            netns::in_netns(&namespace.into(), open)?.ok_or_else(|| io::Error::other("no netlink socket"))
         }
     }
 }
@@ -146,15 +148,15 @@ fn drop_powers(boot: &Boot, options: &Options) -> Result<(), DropError> {
     Ok(())
 }
 
-async fn serve(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Way>) -> u8 {
+async fn serve(boot: &Boot, options: &Options, stream: UnixStream, ways: checker::Ways) -> u8 {
     tokio::spawn(log::flusher());
-    play(boot, options, stream, balancer).await.unwrap_or_else(|error| {
+    play(boot, options, stream, ways).await.unwrap_or_else(|error| {
         tracing::error!("cannot reach the supervisor: {error}");
         EXIT_SOFTWARE
     })
 }
 
-async fn play(boot: &Boot, options: &Options, stream: UnixStream, balancer: Option<Way>) -> io::Result<u8> {
+async fn play(boot: &Boot, options: &Options, stream: UnixStream, ways: checker::Ways) -> io::Result<u8> {
     Ok(match boot.role.name {
         RoleName::Vrrp => {
             let (outbox, inbox) = channel(stream)?;
@@ -171,7 +173,7 @@ async fn play(boot: &Boot, options: &Options, stream: UnixStream, balancer: Opti
         RoleName::Checker | RoleName::CheckerRaw => {
             let (outbox, inbox) = channel(stream)?;
             tokio::spawn(obey_signals(inbox.interrupt(), ToChecker::Stop, checker_meaning));
-            checker::run(outbox, inbox, balancer).await
+            checker::run(outbox, inbox, ways).await
         }
         RoleName::Bfd => {
             let (outbox, inbox) = channel(stream)?;

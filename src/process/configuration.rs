@@ -19,7 +19,11 @@ pub(super) fn read(options: &Options) -> (Loaded, Copies) {
         all_includes: options.all_includes,
         config_test: options.test.is_some(),
     };
-    copies::load_with_copies(&Disk, &options.config, &load, options.dump)
+    // In a thread, which has a heap of its own: what remains of the reading must not lie scattered among what was needed for it.
+    let read = std::thread::scope(|scope| scope.spawn(|| copies::load_with_copies(&Disk, &options.config, &load, options.dump)).join());
+    let (mut loaded, copies) = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    loaded.config.lvs.pack();
+    (loaded, copies)
 }
 
 /// `config_save_dir`: what was read, as reading number `number` of this process saw it.

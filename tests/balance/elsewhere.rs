@@ -51,6 +51,34 @@ fn the_table_is_in_the_other_namespace_and_checks_and_vrrp_are_in_their_own() {
 }
 
 #[test]
+fn marks_are_where_the_table_is() {
+    if !promised_by_ours() {
+        return;
+    }
+    // No IPVS is needed for them, and User-Mode Linux has no nftables.
+    laboratory(&["ka1"], |lab| {
+        let ka1 = lab.host("ka1");
+        if let Err(error) = ka1.sh("ip netns add lvs; nft list ruleset") {
+            return skip(&format!("nft does not run: {error}"));
+        }
+        let group = "virtual_server_group G {\n    172.25.254.100 80\n}\n";
+        let balanced = virtual_server("group G", OFTEN, &real_server("172.25.254.110 80", ""));
+        let config = format!("net_namespace_ipvs lvs\nglobal_defs {{\n    nftables_ipvs\n}}\n{group}{balanced}");
+        let mut daemon = start(ka1, &config);
+        let marks = |command: &str| ka1.sh(command).unwrap().contains("172.25.254.100");
+        let there = || marks("ip netns exec lvs nft list ruleset");
+        lab.wait("the marks", PATIENCE, there).unwrap_or_else(|_| panic!("{}", lab.logs()));
+        assert!(!marks("nft list ruleset"), "nothing where the daemon runs");
+        lab::send(ka1.process_of_file("/run/checkers.pid").unwrap().pid, Signal::SIGKILL).unwrap();
+        wait_log(lab, &daemon, "Respawning", PATIENCE);
+        reload(ka1, &daemon, &config.replace("172.25.254.100", "172.25.254.101"));
+        lab.wait("other marks", PATIENCE, || !there()).unwrap_or_else(|_| panic!("{}", lab.logs()));
+        assert!(daemon.stop().unwrap().success());
+        assert_eq!(ka1.sh("ip netns exec lvs nft list ruleset").unwrap().trim(), "", "nothing after a stop");
+    });
+}
+
+#[test]
 fn without_a_name_it_is_the_namespace_of_the_start() {
     if !promised_by_ours() {
         return;

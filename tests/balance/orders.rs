@@ -145,7 +145,7 @@ fn a_keeper_that_dies_is_rebuilt_and_touches_only_what_is_wrong() {
 async fn child_whose_keeper_dies(orders: &Orders) {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
     let (outbox, inbox) = channel(theirs).unwrap();
-    let child = tokio::spawn(keepalived_rs::process::checker::run(outbox, inbox, None));
+    let child = tokio::spawn(keepalived_rs::process::checker::run(outbox, inbox, keepalived_rs::process::checker::Ways::default()));
     let (to, mut from): (Outbox<ToChecker>, Inbox<FromChecker>) = channel(ours).unwrap();
     let balancer = Box::new(load_text(&thousand(1)).config.lvs);
     to.post(&ToChecker::Configure { balancer, resume: vec![], quorums: vec![], replaces: false, keep_table: false });

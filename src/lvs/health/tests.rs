@@ -227,7 +227,7 @@ fn a_weight_that_a_script_asks_for_outlives_a_new_configured_one() {
     let mut settings = server(&[1], 1, 0, None, false, false);
     let command = crate::types::Command { argv: vec!["/load".into()], user: None };
     let script = crate::check::misc::Settings { command, timeout: std::time::Duration::from_secs(1), dynamic: true };
-    Arc::make_mut(&mut settings.real_servers[0].checkers[0]).kind = Kind::Misc(script);
+    Arc::make_mut(&mut settings.real_servers[0].checkers[0]).kind = Kind::Misc(Box::new(script));
     let mut health = Health::new(Arc::new(settings.clone()));
     health.start();
     health.weight_changed(0, 0, 19);

@@ -11,7 +11,7 @@
 //! ```
 
 use super::codec::*;
-use super::{Firewall, NftError, Talk};
+use super::{Firewall, NftError, Talk, Way};
 use crate::lvs::marks::Marked;
 use crate::lvs::settings::Protocol;
 use crate::types::Family;
@@ -35,7 +35,12 @@ impl Marker {
     /// # Errors
     /// There is no such socket.
     pub fn open(settings: &Firewall) -> Result<Self, NftError> {
-        Ok(Self { talk: Talk::open()?, settings: settings.clone(), done: None })
+        Ok(Self::over(Way::open()?, settings))
+    }
+
+    /// The same in the network namespace of the way.
+    pub fn over(way: Way, settings: &Firewall) -> Self {
+        Self { talk: Talk::over(way), settings: settings.clone(), done: None }
     }
 
     /// What it writes to.

@@ -14,6 +14,7 @@ use crate::types::Family;
 use nix::sys::socket::{SockProtocol, setsockopt, sockopt};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// A transaction is one datagram; this many bytes hold over 100,000 addresses. Only a limit.
 const SEND_BUFFER_BYTES: usize = 8 << 20;
@@ -48,21 +49,39 @@ fn cure(error: &io::Error) -> &'static str {
     }
 }
 
-/// The socket, one transaction after the other.
-#[derive(Debug)]
-struct Talk {
-    fd: OwnedFd,
-    sequence: u32,
-}
+/// A way to the firewall of the network namespace in which it was opened: whoever is elsewhere may still go it.
+#[derive(Clone, Debug)]
+pub struct Way(Arc<OwnedFd>);
 
-impl Talk {
-    fn open() -> Result<Self, NftError> {
+impl Way {
+    /// Opens one in the current network namespace.
+    ///
+    /// # Errors
+    /// There is no such socket.
+    pub fn open() -> Result<Self, NftError> {
         let fail = NftError::new("open a netlink socket");
         let fd = socket::netlink(SockProtocol::NetlinkNetFilter).map_err(&fail)?;
         socket::set_receive_buffer(&fd, RECEIVE_BUFFER_BYTES).map_err(&fail)?;
         // Without CAP_NET_ADMIN nothing below works either, and says so.
         let _ = setsockopt(&fd, sockopt::SndBufForce, &SEND_BUFFER_BYTES);
-        Ok(Self { fd, sequence: 0 })
+        Ok(Self(Arc::new(fd)))
+    }
+}
+
+/// The socket, one transaction after the other.
+#[derive(Debug)]
+struct Talk {
+    way: Way,
+    sequence: u32,
+}
+
+impl Talk {
+    fn open() -> Result<Self, NftError> {
+        Ok(Self::over(Way::open()?))
+    }
+
+    const fn over(way: Way) -> Self {
+        Self { way, sequence: 0 }
     }
 
     /// A transaction on a family's table, yet to be filled.
@@ -94,7 +113,7 @@ impl Talk {
     fn commit(&mut self, (bytes, last): (Vec<u8>, u32), what: &'static str) -> Result<(), NftError> {
         // The end mark has a number too.
         self.sequence = last.wrapping_add(2);
-        socket::netlink_send(&self.fd, &bytes).map_err(NftError::new(what))?;
+        socket::netlink_send(&self.way.0, &bytes).map_err(NftError::new(what))?;
         self.outcome(what, last)
     }
 
@@ -104,7 +123,7 @@ impl Talk {
         let mut refusal = None;
         let mut acknowledged = false;
         loop {
-            let length = match socket::netlink_receive(&self.fd, &mut buffer) {
+            let length = match socket::netlink_receive(&self.way.0, &mut buffer) {
                 Ok(length) => length.unwrap_or(0),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

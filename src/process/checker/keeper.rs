@@ -5,6 +5,7 @@ mod converge;
 mod leaving;
 mod refused;
 
+use super::Ways;
 use super::root::RootMsg;
 use crate::ipvs::wire::{Info, Mode};
 use crate::ipvs::{IpvsError, Socket, Way};
@@ -66,14 +67,14 @@ pub(super) enum Msg {
 pub(super) struct Keeper;
 
 pub(super) struct Arguments {
-    /// The way to the kernel, when one is open already.
-    pub(super) way: Option<Way>,
+    /// The ways to the kernel that are open already.
+    pub(super) ways: Ways,
     /// Empty the table first (`lvs_flush`).
     pub(super) flush: bool,
 }
 
 pub(super) struct State {
-    way: Option<Way>,
+    ways: Ways,
     socket: Option<Socket>,
     desired: Table,
     /// What we know of the kernel's: of our services alone.
@@ -170,7 +171,7 @@ impl Actor for Keeper {
 impl State {
     fn new(arguments: Arguments) -> Self {
         Self {
-            way: arguments.way,
+            ways: arguments.ways,
             socket: None,
             desired: Table::new(),
             actual: Table::new(),
@@ -193,7 +194,7 @@ impl State {
     }
 
     fn open(&mut self) {
-        let way = self.way.clone().map_or_else(Way::open, Ok);
+        let way = self.ways.balancer.clone().map_or_else(Way::open, Ok);
         match way.and_then(Socket::over) {
             Ok(socket) => {
                 let Info { version: (major, minor, patch), buckets } = socket.info();
@@ -329,7 +330,10 @@ impl State {
         let Some(firewall) = firewall else { return Ok(()) };
         let marker = match &mut self.marker {
             Some(marker) => marker,
-            none => none.insert(Marker::open(&firewall)?),
+            none => none.insert(match &self.ways.firewall {
+                Some(way) => Marker::over(way.clone(), &firewall),
+                None => Marker::open(&firewall)?,
+            }),
         };
         marker.set(wanted)
     }
@@ -358,7 +362,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_kernel_out_of_reach_has_not_accepted_what_it_refused() {
-        let mut state = State::new(Arguments { way: None, flush: false });
+        let mut state = State::new(Arguments { ways: Ways::default(), flush: false });
         let key = ServiceKey::Socket(Protocol::Tcp, [127, 0, 0, 1].into(), 80);
         let service = crate::lvs::table::Service { scheduler: "twos".to_owned(), flags: 0, timeout: 0, granularity: 32, engine: None };
         let change = Change::AddService(key, service);

@@ -21,12 +21,21 @@ mod tests;
 use crate::ipc::messages::{FromChecker, ToChecker};
 use crate::ipc::{Inbox, Outbox};
 use crate::ipvs::Way;
+use crate::net::nftables;
 use crate::process::rooted;
 use root::{Root, RootArguments};
 
-/// Runs the checker child until the supervisor says stop or is gone; returns the exit status. `way` is the way to the
-/// kernel's balancer when it was opened before powers were dropped.
-pub async fn run(outbox: Outbox<FromChecker>, inbox: Inbox<ToChecker>, way: Option<Way>) -> u8 {
+/// What was opened before powers were dropped; what was not the keeper opens where it is.
+#[derive(Clone, Default)]
+pub struct Ways {
+    /// To the kernel's balancer.
+    pub balancer: Option<Way>,
+    /// To the firewall that marks what is for it, when that is in another network namespace.
+    pub firewall: Option<nftables::Way>,
+}
+
+/// Runs the checker child until the supervisor says stop or is gone; returns the exit status.
+pub async fn run(outbox: Outbox<FromChecker>, inbox: Inbox<ToChecker>, ways: Ways) -> u8 {
     outbox.post(&FromChecker::Hello { protocol: crate::ipc::messages::PROTOCOL });
-    rooted::run("checker", Root, RootArguments { outbox: outbox.clone(), way }, outbox, inbox).await
+    rooted::run("checker", Root, RootArguments { outbox: outbox.clone(), ways }, outbox, inbox).await
 }

@@ -9,7 +9,8 @@ use crate::check::http::Round;
 use crate::check::schedule::Schedule;
 use crate::check::{Checker, Kind, misc};
 use crate::ipc::messages::CheckerId;
-use crate::lvs::name::ServiceName;
+use crate::lvs::name::{self, ServiceName};
+use crate::lvs::settings::Protocol;
 use crate::probe::{Crowd, Outcome, Probe, Trust};
 use crate::sys::clock;
 use crate::types::{Instant, ScriptOutcome};
@@ -33,14 +34,21 @@ const STILL_RUNNING: Duration = Duration::from_millis(100);
 pub(super) struct Watch {
     /// Which.
     pub(super) id: Arc<CheckerId>,
-    /// The real server's name in the log.
-    pub(super) server: Arc<str>,
+    /// What stands for the protocol in the real server's name.
+    pub(super) protocol: Option<Protocol>,
     /// What to do.
     pub(super) checker: Arc<Checker>,
     /// `ha_suspend`: it runs only while one of these is an address of this host; none is always.
     pub(super) only_with: Arc<[IpAddr]>,
     /// What a predecessor said of it.
     pub(super) resume: Option<bool>,
+}
+
+impl Watch {
+    /// The real server's name in the log.
+    pub(super) fn server(&self) -> String {
+        name::of_real(self.id.server, self.protocol)
+    }
 }
 
 /// To the prober.
@@ -105,7 +113,7 @@ pub(super) struct State {
     root: ActorRef<RootMsg>,
     trust: Option<Arc<Trust>>,
     warn_days: u32,
-    jobs: HashMap<u64, Job>,
+    jobs: HashMap<u64, Box<Job>>,
     /// Those under way over plain TCP.
     crowd: Crowd<Ticket>,
     /// Who waits for a check that is under way, for those that are shared.
@@ -189,7 +197,7 @@ impl Actor for Prober {
 impl State {
     fn watch(&mut self, concerned: &Concerned, watches: Vec<Watch>) {
         let now = clock::now();
-        let mut old: HashMap<Known, Vec<(u64, Job)>> = HashMap::new();
+        let mut old: HashMap<Known, Vec<(u64, Box<Job>)>> = HashMap::new();
         for (number, job) in self.take(concerned) {
             old.entry(Known::of(&job.watch)).or_default().push((number, job));
         }
@@ -220,8 +228,8 @@ impl State {
     }
 
     /// Takes out the jobs of those.
-    fn take(&mut self, concerned: &Concerned) -> Vec<(u64, Job)> {
-        let taken: Vec<(u64, Job)> = self.jobs.extract_if(|_, job| concerned.includes(&job.watch.id)).collect();
+    fn take(&mut self, concerned: &Concerned) -> Vec<(u64, Box<Job>)> {
+        let taken: Vec<(u64, Box<Job>)> = self.jobs.extract_if(|_, job| concerned.includes(&job.watch.id)).collect();
         for (number, job) in &taken {
             self.groups.leave(*number, &job.watch.checker);
             self.scripts.remove(&job.watch.id);
@@ -242,30 +250,19 @@ impl State {
     }
 
     /// A job that is new.
-    fn begin(&self, now: Instant, number: u64, watch: Watch) -> Job {
+    fn begin(&self, now: Instant, number: u64, watch: Watch) -> Box<Job> {
         let checker = &watch.checker;
         let position = share(self.random.hash_one(number));
         let mut schedule = Schedule::start(now, &checker.timing, checker.kind.manner(), checker.alpha, position);
         if let Some(up) = watch.resume {
             schedule.resume(up);
         }
-        tracing::debug!("Activating healthchecker for service {} for VS {}", watch.server, watch.id.service);
+        tracing::debug!("Activating healthchecker for service {} for VS {}", watch.server(), watch.id.service);
         let probe = Arc::new(Probe::new(watch.checker.clone(), |regex| self.expressions.compiled(regex)));
-        Job {
-            watch,
-            schedule,
-            round: Round::default(),
-            probe,
-            group: None,
-            suspended: false,
-            certificate_ends: None,
-            warned: false,
-            not_made: None,
-            last: None,
-        }
+        Box::new(Job { watch, schedule, round: Round::default(), probe, group: None, suspended: false, rare: None })
     }
 
-    fn keep(&mut self, number: u64, job: Job) {
+    fn keep(&mut self, number: u64, job: Box<Job>) {
         if let Some(due) = job.schedule.deadline() {
             self.deadlines.push(Reverse((due, number)));
         }
@@ -286,7 +283,7 @@ impl State {
             if job.suspended != suspended {
                 job.suspended = suspended;
                 let verb = if suspended { "Suspending" } else { "Activating" };
-                tracing::debug!("{verb} healthchecker for service {} for VS {}", job.watch.server, job.watch.id.service);
+                tracing::debug!("{verb} healthchecker for service {} for VS {}", job.watch.server(), job.watch.id.service);
             }
             if suspended {
                 // It is looked again soon, so that a new master checks at once.
@@ -349,11 +346,7 @@ impl State {
         // Those that share a check share their rhythm too.
         let jitter = share(self.random.hash_one((job.group.unwrap_or(number), job.schedule.deadline())));
         job.schedule.sooner(&job.watch.checker.timing, jitter);
-        if outcome.certificate_ends.is_some() && outcome.certificate_ends != job.certificate_ends {
-            job.certificate_ends = outcome.certificate_ends;
-            job.warned = false;
-        }
-        job.tell_of_certificate(self.warn_days);
+        job.saw_certificate(outcome.certificate_ends, self.warn_days);
         if let Some(due) = job.schedule.deadline() {
             self.deadlines.push(Reverse((due, number)));
         }
@@ -378,7 +371,7 @@ impl State {
                 ScriptOutcome::Exited(status) => status.to_string(),
                 other => other.to_string(),
             };
-            job.last = Some((clock::epoch_seconds(), status));
+            job.rare().last = Some((clock::epoch_seconds(), status));
         }
         if let (true, Ok(weight)) = (dynamic, &result)
             && let Some(job) = self.jobs.get(&number)

@@ -3,15 +3,14 @@
 mod results;
 mod sessions;
 
-use super::dump;
 use super::keeper::{self, Keeper};
 use super::prober::{self, Concerned, Prober};
 use super::watches::{self, Said};
+use super::{Ways, dump};
 use crate::actor::{Backoff, Restarts, tell};
 use crate::check::Failure;
 use crate::ipc::Outbox;
 use crate::ipc::messages::{CheckerId, FromChecker, ToChecker};
-use crate::ipvs::Way;
 use crate::ipvs::wire::Mode;
 use crate::lvs::changes::{Changes, Origin};
 use crate::lvs::health::Health;
@@ -81,14 +80,13 @@ pub(super) struct Root;
 pub(super) struct RootArguments {
     /// To the supervisor.
     pub(super) outbox: Outbox<FromChecker>,
-    /// The way to the kernel's balancer, when it is open already.
-    pub(super) way: Option<Way>,
+    /// The ways to the kernel that are open already.
+    pub(super) ways: Ways,
 }
 
 pub(super) struct State {
     outbox: Outbox<FromChecker>,
-    /// The way to the kernel's balancer; without one every keeper opens its own.
-    way: Option<Way>,
+    ways: Ways,
     restarts: Restarts,
     balancer: Balancer,
     health: Vec<Health>,
@@ -112,7 +110,7 @@ impl Actor for Root {
     async fn pre_start(&self, _: ActorRef<RootMsg>, arguments: RootArguments) -> Result<State, ActorProcessingErr> {
         Ok(State {
             outbox: arguments.outbox,
-            way: arguments.way,
+            ways: arguments.ways,
             restarts: Restarts::new(Backoff::actor()),
             balancer: Balancer::default(),
             health: Vec::new(),
@@ -206,6 +204,7 @@ impl State {
     fn build(&mut self, balancer: Balancer) {
         tracing::info!("Initializing ipvs");
         self.balancer = balancer;
+        self.balancer.share_settings();
         self.trust = trust(&self.balancer);
         self.health = self.balancer.servers.iter().map(|server| Health::new(server.clone())).collect();
         self.index();
@@ -252,7 +251,7 @@ impl State {
             KEEPER => {
                 // Only the first one may empty the table: later ones find their own.
                 let flush = self.balancer.flush && std::mem::replace(&mut self.balancer.flush, false);
-                let arguments = keeper::Arguments { way: self.way.clone(), flush };
+                let arguments = keeper::Arguments { ways: self.ways.clone(), flush };
                 Actor::spawn_linked(Some(name.to_owned()), Keeper, arguments, myself.get_cell()).await.map(|(actor, _)| actor.get_cell())
             }
             _ => {
@@ -289,7 +288,8 @@ impl State {
     /// What did not change is not looked at.
     fn reload(&mut self, changes: Changes) -> Result<(), ActorProcessingErr> {
         tracing::info!("Reinitializing ipvs");
-        let (balancer, origins) = changes.applied_to(&self.balancer).ok_or("changes of another configuration than the running one")?;
+        let (mut balancer, origins) = changes.applied_to(&self.balancer).ok_or("changes of another configuration than the running one")?;
+        balancer.share_settings();
         let old = std::mem::replace(&mut self.balancer, balancer);
         self.carry_over(&old);
         let (changed, gone) = self.take_up(&origins);

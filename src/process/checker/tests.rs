@@ -33,7 +33,7 @@ impl Child {
     async fn follow(balancer: Balancer, resume: Vec<(CheckerId, Word)>, quorums: Vec<(ServiceName, bool)>) -> Self {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let (outbox, inbox) = channel(theirs).unwrap();
-        let child = tokio::spawn(run(outbox, inbox, None));
+        let child = tokio::spawn(run(outbox, inbox, Ways::default()));
         let (to, from) = channel(ours).unwrap();
         let mut this = Self { to, from, child, first: Vec::new() };
         let replaces = !quorums.is_empty();
@@ -162,7 +162,7 @@ fn a_script_that_still_runs_from_before_is_asked_for_again() {
         let mut server = VirtualServer::clone(&scripted.servers[0]);
         let command = Command { argv: vec!["/check".into()], user: None };
         let settings = crate::check::misc::Settings { command, timeout: Duration::from_secs(1), dynamic: false };
-        Arc::make_mut(&mut server.real_servers[0].checkers[0]).kind = Kind::Misc(settings);
+        Arc::make_mut(&mut server.real_servers[0].checkers[0]).kind = Kind::Misc(Box::new(settings));
         scripted.servers = vec![Arc::new(server)];
         let mut child = Child::start(scripted).await;
         let asked = |said| if let FromChecker::RunScript(checker) = said { Some(checker) } else { None };

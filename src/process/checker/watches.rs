@@ -27,10 +27,9 @@ pub(super) fn all(balancer: &Balancer, said: &Said) -> Vec<Watch> {
 }
 
 fn add(watches: &mut Vec<Watch>, server: &VirtualServer, said: &Said, wanted: impl Fn(&Key) -> bool) {
-    let service = server.name();
+    let (service, protocol) = (server.name(), server.named_protocol());
     let only_with: Arc<[IpAddr]> = if server.ha_suspend { addresses(server).into() } else { Arc::new([]) };
     for real in server.real_servers.iter().filter(|real| wanted(&real.key())) {
-        let name: Arc<str> = server.name_of(real).into();
         for (place, checker) in (0u32..).zip(&real.checkers) {
             // Files are looked at by the supervisor.
             if matches!(checker.kind, Kind::File(_) | Kind::Bfd(_)) {
@@ -38,7 +37,7 @@ fn add(watches: &mut Vec<Watch>, server: &VirtualServer, said: &Said, wanted: im
             }
             let id = Arc::new(CheckerId { service: service.clone(), server: real.key(), place });
             let resume = said.get(&id).copied();
-            watches.push(Watch { id, server: name.clone(), checker: Arc::clone(checker), only_with: only_with.clone(), resume });
+            watches.push(Watch { id, protocol, checker: Arc::clone(checker), only_with: only_with.clone(), resume });
         }
     }
 }

@@ -269,6 +269,7 @@ impl State {
         let mut balancer = self.balancer();
         balancer.share_with(&self.checker.told);
         self.memory.carry_checkers(&self.checker.told, &balancer);
+        self.config.lvs.share_with(&balancer);
         let Some(child) = &self.checker.child else {
             if wanted {
                 let _ = myself.cast(Msg::StartChecker);

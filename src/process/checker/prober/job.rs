@@ -20,12 +20,19 @@ pub(super) struct Job {
     pub(super) group: Option<u64>,
     /// `ha_suspend`: the address is not here.
     pub(super) suspended: bool,
+    /// What few have.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What few checkers have to remember: of most, and there may be tens of thousands, there is nothing.
+#[derive(Default)]
+pub(super) struct Rare {
     /// When the certificate that it saw last ends, in seconds since 1970.
-    pub(super) certificate_ends: Option<i64>,
+    certificate_ends: Option<i64>,
     /// Its end was told of.
-    pub(super) warned: bool,
+    warned: bool,
     /// Why it could not be made, and was told of.
-    pub(super) not_made: Option<String>,
+    not_made: Option<String>,
     /// When its script ended last, in seconds since 1970, and how.
     pub(super) last: Option<(f64, String)>,
 }
@@ -37,33 +44,39 @@ impl Job {
             has_run: self.schedule.has_run(),
             retries: self.schedule.forgiven(),
             failed_page: self.round.failed(),
-            last: self.last.clone(),
-            certificate_ends: self.certificate_ends,
+            last: self.rare.as_ref().and_then(|rare| rare.last.clone()),
+            certificate_ends: self.rare.as_ref().and_then(|rare| rare.certificate_ends),
         }
     }
 
-    fn about(&self) -> About<'_> {
-        About { checker: &self.watch.checker, server: &self.watch.server, of: self.watch.id.service.as_str() }
+    fn about<'a>(&'a self, server: &'a str) -> About<'a> {
+        About { checker: &self.watch.checker, server, of: self.watch.id.service.as_str() }
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// Logs, and answers whether it is up when that changed.
     pub(super) fn ended(&mut self, now: Instant, Outcome { result, odd_length, .. }: &Outcome) -> Option<bool> {
         if let Err(failure @ Failure::Local(why)) = result {
-            if self.not_made.as_ref() != Some(why) {
-                tracing::warn!("{}", self.about().not_made(failure));
-                self.not_made = Some(why.clone());
+            if self.rare.as_ref().and_then(|rare| rare.not_made.as_ref()) != Some(why) {
+                tracing::warn!("{}", self.about(&self.watch.server()).not_made(failure));
+                self.rare().not_made = Some(why.clone());
             }
             self.schedule.not_made(now, &self.watch.checker.timing);
             return None;
         }
-        self.not_made = None;
+        if let Some(rare) = &mut self.rare {
+            rare.not_made = None;
+        }
         let url = self.round.url();
         if let Some(odd) = odd_length.filter(|_| !self.schedule.has_run() || !self.schedule.is_up()) {
-            tracing::info!("{}", self.about().odd_length(url, odd));
+            tracing::info!("{}", self.about(&self.watch.server()).odd_length(url, odd));
         }
         if let Kind::Http(settings) = &self.watch.checker.kind {
             if result.is_ok() && !self.schedule.is_up() {
-                self.about().success(url).iter().for_each(|line| tracing::info!("{line}"));
+                self.about(&self.watch.server()).success(url).iter().for_each(|line| tracing::info!("{line}"));
             }
             if self.round.ended(settings.urls.len(), result.is_ok()) == Progress::Next {
                 let hurry = settings.fast_recovery && (!self.schedule.has_run() || !self.schedule.is_up());
@@ -90,14 +103,15 @@ impl Job {
             return;
         }
         let line = match self.watch.checker.kind {
-            Kind::Http(_) => Some(self.about().pages_succeeded()),
-            _ => self.about().success(url),
+            Kind::Http(_) => Some(self.about(&self.watch.server()).pages_succeeded()),
+            _ => self.about(&self.watch.server()).success(url),
         };
         line.iter().for_each(|line| tracing::info!("{line}"));
     }
 
     fn say_failure(&self, change: Change, url: usize, failure: &Failure, first: bool) {
-        let about = self.about();
+        let server = self.watch.server();
+        let about = self.about(&server);
         match change {
             Change::WentDown { retries } => {
                 let (reason, verdict) = about.failure(url, failure, retries, first);
@@ -117,16 +131,24 @@ impl Job {
         }
     }
 
-    /// Once for each certificate.
-    pub(super) fn tell_of_certificate(&mut self, warn_days: u32) {
-        let Some(ends) = self.certificate_ends.filter(|_| !self.warned) else { return };
+    /// The certificate that was seen ends then, in seconds since 1970: told once of each, so many days before.
+    pub(super) fn saw_certificate(&mut self, ends: Option<i64>, warn_days: u32) {
+        let rare = match (&mut self.rare, ends) {
+            (Some(rare), _) => rare,
+            (None, None) => return,
+            (none, Some(_)) => none.get_or_insert_default(),
+        };
+        if ends.is_some() && ends != rare.certificate_ends {
+            (rare.certificate_ends, rare.warned) = (ends, false);
+        }
+        let Some(ends) = rare.certificate_ends.filter(|_| !rare.warned) else { return };
         #[expect(clippy::cast_possible_truncation, reason = "seconds since 1970")]
         let left = tls::days_left(clock::epoch_seconds() as i64, ends);
         if left < i64::from(warn_days) {
-            self.warned = true;
+            rare.warned = true;
             match left {
-                ..0 => tracing::warn!("The certificate of {} has ended", self.watch.server),
-                left => tracing::warn!("The certificate of {} ends in {left} days", self.watch.server),
+                ..0 => tracing::warn!("The certificate of {} has ended", self.watch.server()),
+                left => tracing::warn!("The certificate of {} ends in {left} days", self.watch.server()),
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::config::read::Reader;
 use crate::syntax::{Complaint, suggest};
 use crate::types::Family;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) fn checker(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft, outer: &Times) -> Option<Checker> {
@@ -79,7 +80,7 @@ fn kind(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draft
                 max: draft.lengths.1.unwrap_or(255),
                 ..reply
             });
-            Kind::Udp(udp::Settings { payload: draft.payload.clone(), reply })
+            Kind::Udp(Box::new(udp::Settings { payload: draft.payload.clone(), reply }))
         }
         "FILE_CHECK" => return tracked(reader, draft),
         "BFD_CHECK" => return session(reader, real, draft),
@@ -97,7 +98,7 @@ fn script(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Dra
     command.user = draft.user.clone();
     let times = draft.times.or(&real.times.or(&server.times));
     let timeout = draft.timeout.or(times.delay_loop).unwrap_or(Duration::from_secs(60));
-    Some(Kind::Misc(misc::Settings { command, timeout, dynamic: draft.dynamic }))
+    Some(Kind::Misc(Box::new(misc::Settings { command, timeout, dynamic: draft.dynamic })))
 }
 
 fn tracked(reader: &mut Reader, draft: &checker::Draft) -> Option<Kind> {
@@ -160,14 +161,14 @@ fn pages(reader: &mut Reader, server: &Draft, real: &Real, draft: &checker::Draf
             tls_compliant: tls && url.tls_compliant.unwrap_or(draft.tls_compliant),
         });
     }
-    Some(Kind::Http(http::Settings {
+    Some(Kind::Http(Arc::new(http::Settings {
         tls,
         urls,
         protocol: draft.protocol,
         sni: draft.sni,
         sni_name: draft.sni_name.clone(),
         fast_recovery: draft.fast_recovery,
-    }))
+    })))
 }
 
 /// `regex` and its companions; without a `regex` they mean nothing. Outside `None` the whole checker is left out.
