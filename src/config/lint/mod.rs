@@ -8,6 +8,7 @@ mod instances;
 pub mod peer;
 mod rules;
 mod scripts;
+mod sessions;
 mod words;
 
 pub use rules::{RULES, Rule, rule};

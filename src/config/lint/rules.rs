@@ -1,6 +1,6 @@
 //! The one table of rules: id, how bad, why, what to do, how it is found.
 
-use super::{Found, Subject, addresses, balancer, instances, scripts, words};
+use super::{Found, Subject, addresses, balancer, instances, scripts, sessions, words};
 use crate::syntax::Severity::{self, Error, Note, Warning};
 
 /// One rule.
@@ -252,6 +252,20 @@ pub const RULES: &[Rule] = &[
         "a real server without a check stays in the table when it is dead",
         "write a check, TCP_CHECK at least",
         balancer::no_checker,
+    ),
+    found(
+        "bfd-unused",
+        Warning,
+        "a BFD session that nothing follows changes nothing when it goes down",
+        "name it in a track_bfd or a BFD_CHECK, or leave it out",
+        sessions::unused,
+    ),
+    found(
+        "bfd-hop-limit",
+        Note,
+        "routers take packets of a single hop with a TTL of 255 only (RFC 5881); keepalived's default over IPv6 is 64",
+        "hoplimit 255 at both ends, unless the neighbour is a keepalived that says the same",
+        sessions::hop_limit,
     ),
     found(
         "quorum-unreachable",

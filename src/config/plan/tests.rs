@@ -87,3 +87,14 @@ fn settings_and_what_needs_a_restart_are_told_apart() {
         [format!("Setting ! instance: {stays}"), format!("Setting ! use_pid_dir: {stays}"), "Setting ~ router_id: nothing -> x".to_owned()]
     );
 }
+
+#[test]
+fn a_session_stays_up_when_it_is_the_same_one() {
+    let session = |name: &str, neighbour: u8, lines: &str| format!("bfd_instance {name} {{\nneighbor_ip 10.0.0.{neighbour}\n{lines}\n}}\n");
+    let (old, new) = (session("a", 2, "") + &session("b", 3, ""), session("a", 2, "min_rx 50") + &session("b", 4, ""));
+    assert_eq!(
+        lines(&old, &new),
+        ["Session ~ a: min_rx: 0.01 s -> 0.05 s (it stays up)", "Session ~ b: neighbour: 10.0.0.3 -> 10.0.0.4 (it begins anew)",]
+    );
+    assert_eq!(lines("", &session("a", 2, "")), ["Process + BFD child: starts", "Session + a: with 10.0.0.2"]);
+}

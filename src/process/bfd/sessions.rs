@@ -24,6 +24,9 @@ use tokio::task::JoinHandle;
 /// So many packets are read before deadlines get their turn.
 const PORTION: usize = 256;
 
+/// So many times that many at most, when a deadline has come: who floods us must not stop the clock.
+const PORTIONS: u32 = 16;
+
 /// A socket that could not be opened is tried again after this time.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -87,6 +90,8 @@ pub(super) struct State {
     ears: Vec<Ear>,
     /// Receivers that could not be opened, and that was said.
     deaf: Vec<(Family, u16)>,
+    /// It is tried again soon to open what is not open.
+    retries: bool,
     random: Random,
     discarded: u64,
     discard_said: Option<Instant>,
@@ -127,6 +132,7 @@ impl Actor for Sessions {
             armed: None,
             ears: Vec::new(),
             deaf: Vec::new(),
+            retries: false,
             random: Random::new(RandomState::new().hash_one(std::process::id())),
             discarded: 0,
             discard_said: None,
@@ -150,9 +156,15 @@ impl Actor for Sessions {
             }
             Msg::Timer => {
                 state.armed = None;
-                state.receive();
+                let mut portions = PORTIONS;
+                while state.receive() && portions > 0 {
+                    portions -= 1;
+                }
             }
-            Msg::Open => state.open(&myself),
+            Msg::Open => {
+                state.retries = false;
+                state.open(&myself);
+            }
             Msg::Reload(settings) => state.reload(&myself, settings),
             Msg::Describe => _ = state.root.cast(RootMsg::Described(state.describe())),
             #[cfg(test)]
@@ -205,7 +217,7 @@ impl State {
         for entry in self.entries.values_mut().filter(|entry| entry.sender.is_none()) {
             again |= !entry.open(&mut self.random);
         }
-        if again {
+        if again && !std::mem::replace(&mut self.retries, true) {
             myself.send_after(RETRY, || Msg::Open);
         }
         let all: Vec<u32> = self.entries.keys().copied().collect();

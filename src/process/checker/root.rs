@@ -1,6 +1,7 @@
 //! The root actor: what the supervisor says becomes checks and health, health becomes the table that the keeper keeps.
 
 mod results;
+mod sessions;
 
 use super::keeper::{self, Keeper};
 use super::prober::{self, Concerned, Prober};
@@ -306,9 +307,7 @@ impl State {
         }
         if let Some((concerned, watches)) = watches::changed(&old, &self.balancer, &origins, &self.said) {
             tell(PROBER, prober::Msg::Watch(concerned, watches));
-            for (name, up) in self.sessions.clone() {
-                self.follow(&name, up);
-            }
+            self.follow_all();
         }
         Ok(())
     }

@@ -3,14 +3,13 @@
 use super::{KEEPER, State};
 use crate::actor::tell;
 use crate::check::{self, Failure, Kind, file, words};
-use crate::ipc::messages::{CheckerId, FromChecker, SessionReads};
+use crate::ipc::messages::{CheckerId, FromChecker};
 use crate::lvs::health::Health;
 use crate::lvs::notice::Notice;
 use crate::lvs::settings::VirtualServer;
 use crate::lvs::table::{dead, desired};
 use crate::lvs::word::Wish;
 use crate::process::checker::keeper;
-use crate::sys::clock;
 use std::sync::Arc;
 
 impl State {
@@ -89,43 +88,6 @@ impl State {
             notices.append(&mut changed);
         }
         self.say(&notices);
-    }
-
-    /// A BFD session came up, or went down: the servers that it stands for follow.
-    pub(super) fn session(&mut self, SessionReads { name, up, at }: SessionReads) {
-        let usec = clock::now().since(at).as_micros();
-        tracing::debug!("Received BFD event: instance {name} is in state {} (delivered in {usec} usec)", if up { "Up" } else { "Down" });
-        self.follow(&name, up);
-        self.sessions.insert(name, up);
-    }
-
-    pub(super) fn follow(&mut self, name: &str, up: bool) {
-        let mut follow = Vec::new();
-        for server in &self.balancer.servers {
-            for real in &server.real_servers {
-                for (place, checker) in (0u32..).zip(&real.checkers) {
-                    if matches!(&checker.kind, Kind::Bfd(session) if session == name) {
-                        follow.push(Arc::new(CheckerId { service: server.name(), server: real.key(), place }));
-                    }
-                }
-            }
-        }
-        for id in follow {
-            self.say_session(name, &id, up);
-            self.checked(id, up, None);
-        }
-    }
-
-    /// As the original, when it is news.
-    fn say_session(&self, name: &str, id: &CheckerId, up: bool) {
-        let Some(health) = self.places.get(&id.service).and_then(|at| self.health.get(*at)) else { return };
-        let Some((real, place)) = find(health.settings(), id) else { return };
-        if health.is_failing(real, place) == up
-            && let Some(server) = health.settings().real_servers.get(real)
-        {
-            let state = if up { "UP" } else { "DOWN" };
-            tracing::info!("BFD check of [{name}] RS({}) is {state}", health.settings().name_of(server));
-        }
     }
 
     /// Logs, and tells the supervisor what scripts and FIFOs may want to know.
