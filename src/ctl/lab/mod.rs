@@ -102,14 +102,19 @@ pub fn now() -> Instant {
 }
 
 /// Waits until `condition` holds; when it does not within `limit`, the error says `what` was awaited. The limit is counted in
-/// looks of our own: a machine that lets us look less often lets the daemons run less often too. It is 10 s at least: what
-/// must be sooner is to be proved by the time at which it was.
+/// looks of our own: a machine that lets us look less often lets the daemons run less often too, up to six times. It is 10 s at
+/// least: what must be sooner is to be proved by the time at which it was.
 pub fn until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) -> Result<Instant> {
     const PAUSE: Duration = Duration::from_millis(5);
     let limit = limit.max(Duration::from_secs(10));
+    let begun = std::time::Instant::now();
     for _ in 0..=limit.as_millis() / PAUSE.as_millis() {
         if condition() {
             return Ok(now());
+        }
+        // A look may take long itself.
+        if begun.elapsed() > limit * 6 {
+            break;
         }
         thread::sleep(PAUSE);
     }
