@@ -290,13 +290,6 @@ pub struct SorryServer {
 }
 
 impl VirtualServer {
-    /// Its checkers are nobody else's.
-    fn own_checkers(&mut self) {
-        for checker in self.real_servers.iter_mut().flat_map(|real| &mut real.checkers) {
-            *checker = Arc::new(Checker::clone(checker));
-        }
-    }
-
     /// A server with the defaults of keepalived.conf(5).
     pub fn new(address: Address, family: Family) -> Self {
         Self {
@@ -430,16 +423,6 @@ impl Balancer {
         }
     }
 
-    /// Moves everything together in memory, and holds equal settings of neighbours once.
-    pub fn pack(&mut self) {
-        for server in &mut self.servers {
-            let mut copy = VirtualServer::clone(server);
-            copy.own_checkers();
-            *server = Arc::new(copy);
-        }
-        self.share_settings();
-    }
-
     /// Equal settings of neighbours are held once: a pipe carries every one's.
     pub fn share_settings(&mut self) {
         let mut last: Option<Arc<http::Settings>> = None;
@@ -464,31 +447,5 @@ impl Balancer {
     /// Whether there is anything to do.
     pub fn is_idle(&self) -> bool {
         self.servers.is_empty() && self.sync.is_none()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_settings_of_neighbours_are_held_once_on_both_sides_of_a_pipe() {
-        let real = |last, path| format!("real_server 10.0.1.{last} 80 {{\n HTTP_GET {{\n url {{\n path {path}\n }}\n }}\n}}\n");
-        let reals = [real(1, "/"), real(2, "/"), real(3, "/other"), real(4, "/other")].concat();
-        let text = format!("virtual_server 10.0.0.1 80 {{\n lb_algo rr\n lb_kind DR\n protocol TCP\n{reals}}}\n");
-        let mut packed = crate::config::load::load_text(&text).config.lvs;
-        let read = packed.clone();
-        packed.pack();
-        assert_eq!(packed, read);
-        assert!(!Arc::ptr_eq(&packed.servers[0], &read.servers[0]), "in memory of its own");
-        let mut sent: Balancer = postcard::from_bytes(&postcard::to_stdvec(&packed).unwrap()).unwrap();
-        sent.share_settings();
-        for balancer in [packed, sent] {
-            let settings: Vec<_> = balancer.servers[0].real_servers.iter().map(|real| real.checkers[0].kind.clone()).collect();
-            let same = |one: &Kind, other: &Kind| matches!((one, other), (Kind::Http(one), Kind::Http(other)) if Arc::ptr_eq(one, other));
-            let neighbours: Vec<bool> = settings.windows(2).map(|pair| same(&pair[0], &pair[1])).collect();
-            assert_eq!(neighbours, [true, false, true]);
-            assert_eq!(balancer, read);
-        }
     }
 }

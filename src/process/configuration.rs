@@ -21,10 +21,8 @@ pub(super) fn read(options: &Options) -> (Loaded, Copies) {
         all_includes: options.all_includes,
         config_test: options.test.is_some(),
     };
-    // In a thread, which has a heap of its own: what remains of the reading must not lie scattered among what was needed for it.
-    let read = std::thread::scope(|scope| scope.spawn(|| copies::load_with_copies(&Disk, &options.config, &load, options.dump)).join());
-    let (mut loaded, copies) = read.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-    loaded.config.lvs.pack();
+    let (mut loaded, copies) = copies::load_with_copies(&Disk, &options.config, &load, options.dump);
+    loaded.config.lvs.share_settings();
     (loaded, copies)
 }
 

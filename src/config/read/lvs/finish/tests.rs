@@ -245,3 +245,23 @@ fn an_address_to_bind_of_the_other_family_is_left_out() {
     assert_eq!(lvs.servers[0].real_servers[0].checkers[0].target.bind, None);
     assert_eq!(said, ["bindto address ::1 does not match address family of connect_ip - skipping"]);
 }
+
+#[test]
+fn equal_settings_of_neighbours_are_held_once_on_both_sides_of_a_pipe() {
+    let real = |last, path| format!("real_server 10.0.1.{last} 80 {{\n HTTP_GET {{\n url {{\n path {path}\n }}\n }}\n}}\n");
+    let reals = [real(1, "/"), real(2, "/"), real(3, "/other"), real(4, "/other")].concat();
+    let text = format!("virtual_server 10.0.0.1 80 {{\n lb_algo rr\n lb_kind DR\n protocol TCP\n{reals}}}\n");
+    let load = || read(&text).0;
+    let (plain, mut shared) = (load(), load());
+    shared.share_settings();
+    let mut sent: Balancer = postcard::from_bytes(&postcard::to_stdvec(&shared).unwrap()).unwrap();
+    sent.share_settings();
+    for balancer in [shared, sent] {
+        let settings: Vec<_> = balancer.servers[0].real_servers.iter().map(|real| real.checkers[0].kind.clone()).collect();
+        let same =
+            |one: &Kind, other: &Kind| matches!((one, other), (Kind::Http(one), Kind::Http(other)) if std::sync::Arc::ptr_eq(one, other));
+        let neighbours: Vec<bool> = settings.windows(2).map(|pair| same(&pair[0], &pair[1])).collect();
+        assert_eq!(neighbours, [true, false, true]);
+        assert_eq!(balancer, plain);
+    }
+}
