@@ -254,8 +254,9 @@ impl Actor for Supervisor {
         myself: ActorRef<Msg>,
         (setup, herald, postman, farewell, exit): Self::Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        setup.pid_file.write(std::process::id())?;
+        // Whoever reads the pid may send a signal at once.
         listen_to_signals(&myself, setup.options.ignore_sigint)?;
+        setup.pid_file.write(std::process::id())?;
         let (sender, mut seen) = mpsc::unbounded_channel();
         let observer = Observer::start(sender, setup.connector);
         observer.observe(tracked(&setup.config));
