@@ -21,9 +21,11 @@ use crate::check::tcp::Tcp;
 use crate::check::{Checker, Dialogue, Failure, Kind, Step, Target};
 use crate::sys::clock;
 use flow::Talk;
+use futures_util::FutureExt;
 use socket2::SockRef;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +35,12 @@ pub struct Probe {
     checker: Arc<Checker>,
     /// One for each URL; nothing for one whose expression is wrong.
     pages: Vec<Option<Arc<Request>>>,
+}
+
+/// A panic is our defect: it says nothing of the server, and whoever waits for the outcome must get one.
+async fn unbroken(check: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let outcome = AssertUnwindSafe(check).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(Failure::Local("the check panicked, which is a defect of this program".to_owned())))
 }
 
 /// What a check found.
@@ -100,7 +108,7 @@ impl Probe {
     pub async fn make(&self, url: usize, trust: Option<&Arc<Trust>>) -> Outcome {
         let total = total(&self.checker);
         let mut seen = Outcome::new(Err(Failure::TooSlow(total)));
-        let result = in_time(total, self.unlimited(url, trust, &mut seen)).await;
+        let result = in_time(total, unbroken(self.unlimited(url, trust, &mut seen))).await;
         if let Some(result) = result {
             seen.result = result;
         }

@@ -152,6 +152,13 @@ fn a_reply_is_as_long_as_it_came() {
 }
 
 #[test]
+fn a_check_that_panics_has_an_outcome_and_blames_no_server() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let panics = unbroken(async { std::panic::panic_any("asked to") });
+    assert!(matches!(runtime.block_on(panics), Err(Failure::Local(_))));
+}
+
+#[test]
 fn what_cannot_be_bound_fails_with_the_reason() {
     let mut check = checker(Kind::Tcp, 9);
     check.target.bind = Some([192, 0, 2, 1].into());
