@@ -156,6 +156,26 @@ fn told(host: &Host, name: &str) -> Vec<String> {
 }
 
 #[test]
+fn what_a_group_tracks_with_a_weight_moves_its_members_and_is_no_fault() {
+    laboratory(HOSTS, |lab| {
+        lab.second_network("eth1", &["ka1", "ka2"]).unwrap();
+        let group = |priority| {
+            let tracked = "    track_interface {\n        eth1 weight -30\n    }\n";
+            format!("vrrp_sync_group G {{\n    group {{\n        VI_1\n    }}\n{tracked}}}\n{}", fast(priority))
+        };
+        let first = start(lab.host("ka1"), &group(100));
+        let _second = start(lab.host("ka2"), &fast(80));
+        only(lab, "ka1", VIP, secs(10));
+        lab.set_second_carrier("ka1", false).unwrap();
+        wait_log(lab, &first, "Changing effective priority from 100 to 70", secs(20));
+        only(lab, "ka2", VIP, secs(10));
+        assert!(!first.log().contains("FAULT"), "{}", first.log());
+        lab.set_second_carrier("ka1", true).unwrap();
+        only(lab, "ka1", VIP, secs(10));
+    });
+}
+
+#[test]
 fn members_of_a_group_go_and_come_together_and_each_state_is_told_once() {
     laboratory(HOSTS, |lab| {
         let ka1 = lab.host("ka1");
