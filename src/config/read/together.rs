@@ -111,8 +111,8 @@ pub(super) fn tracks(reader: &mut Reader, kind: Kind, draft: &Draft, group: Opti
     let (block, object) = kind.words();
     // What the group tracks moves all its members alike: there weights are as welcome as without a group.
     let own = kind.lines(draft).iter().map(|line| (line, group));
-    let shared = group.map(|group| kind.lines(group)).unwrap_or_default().iter().map(|line| (line, None));
-    for (line, group) in own.chain(shared) {
+    let shared = group.map(|group| kind.lines(group)).unwrap_or_default();
+    for (line, group) in own.chain(shared.iter().map(|line| (line, None))) {
         if kept.iter().any(|track| track.name == line.name) {
             continue;
         }
@@ -128,6 +128,11 @@ pub(super) fn tracks(reader: &mut Reader, kind: Kind, draft: &Draft, group: Opti
         };
         let weight = line.weight.weight.or(own.weight).unwrap_or(kind.default_weight());
         let reverse = line.weight.reverse.or(own.reverse).unwrap_or(false);
+        let twice = group.is_some() && shared.iter().any(|other| other.name == line.name);
+        if twice {
+            let both = "is configured on VRRP instance and sync group. Remove vrrp instance config";
+            warn(reader, draft, &format!("{block} {} {both}", line.name));
+        }
         // A script adds 253 at most; the others may say 254.
         let weight = if kind == Kind::Script { weight.clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT) } else { weight };
         match permitted(kind, weight, group, priority) {
@@ -136,6 +141,8 @@ pub(super) fn tracks(reader: &mut Reader, kind: Kind, draft: &Draft, group: Opti
                 warn(reader, draft, &message);
                 kept.push(Track { name: line.name.clone(), weight: 0, reverse });
             }
+            // Of two weights the group's counts.
+            Ok(1..) | Ok(..0) if twice => {}
             Ok(weight) => kept.push(Track { name: line.name.clone(), weight, reverse }),
             Err(why) => warn(reader, draft, &format!("Ignoring {block} {} with weight {weight} {why}", line.name)),
         }
@@ -168,11 +175,15 @@ pub(super) fn interfaces(reader: &mut Reader, draft: &Draft, own: Vec<TrackInter
     }
     let mut all = own;
     for line in group.map(|group| group.track_interfaces.as_slice()).unwrap_or_default() {
-        if all.iter().any(|tracked: &TrackInterface| tracked.name == line.name) {
-            let both = "is configured on VRRP instance and sync group. Remove vrrp instance or sync group config";
-            warn(reader, draft, &format!("track_interface {} {both}", line.name));
-        } else {
+        let Some(tracked) = all.iter_mut().find(|tracked| tracked.name == line.name) else {
             all.push(line.clone());
+            continue;
+        };
+        let both = "is configured on VRRP instance and sync group. Remove vrrp instance or sync group config";
+        warn(reader, draft, &format!("track_interface {} {both}", line.name));
+        // Of two weights the group's counts.
+        if tracked.weight != 0 {
+            *tracked = line.clone();
         }
     }
     for tracked in all.iter_mut().filter(|tracked| tracked.weight != 0 && carries_address(draft, &tracked.name)) {
@@ -346,6 +357,19 @@ mod tests {
         assert!(complaints(&forbidden).contains("since in a sync group without sync_group_tracking_weight"));
         assert_eq!(forbidden.config.instances[0].track_interfaces[0].weight, 30);
         assert!(complaints(&forbidden).contains("it moves this member alone"));
+    }
+
+    #[test]
+    fn what_both_track_has_the_groups_weight_unless_the_members_own_has_none() {
+        let track = |weight| format!("track_script {{\n chk weight {weight}\n }}\n track_interface {{\n eth1 weight {weight}\n }}");
+        let group = format!("vrrp_sync_group G {{\n group {{\n A\n B\n }}\n sync_group_tracking_weight\n {}\n}}\n", track(30));
+        let loaded = load_text(&(group + SCRIPT + &instance("A", 1, &track(-5)) + &instance("B", 2, &track(0))));
+        let weights = |at: usize| {
+            let instance = &loaded.config.instances[at];
+            (instance.track_scripts[0].weight, instance.track_interfaces[0].weight, instance.track_scripts.len())
+        };
+        assert_eq!((weights(0), weights(1)), ((30, 30, 1), (0, 0, 1)));
+        assert!(complaints(&loaded).contains("track_script chk is configured on VRRP instance and sync group"));
     }
 
     #[test]
