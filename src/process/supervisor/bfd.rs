@@ -1,6 +1,7 @@
 //! Birth, death and reload of the BFD child, and who hears of its sessions.
 
 use super::child::{self, Child, Died};
+use super::life::write_pid;
 use super::{Msg, State, heartbeat, speech, wants_bfd};
 use crate::actor::Restart;
 use crate::bfd::settings::Settings;
@@ -101,14 +102,7 @@ impl State {
     /// The process exists: its pid file stands.
     pub(super) fn bfd_started(&mut self, pid: u32) {
         tracing::info!("Starting BFD child process, pid={pid}");
-        let file = match self.bfd.pid_file.take() {
-            Some(file) => Ok(file),
-            None => PidFile::lock(&self.pid_paths.bfd),
-        };
-        let written = file.and_then(|file| self.bfd.pid_file.insert(file).write(pid));
-        if let Err(error) = written {
-            tracing::error!("{error}");
-        }
+        write_pid(&mut self.bfd.pid_file, &self.pid_paths.bfd, pid);
         self.stands();
     }
 

@@ -2,6 +2,7 @@
 
 use super::child::{self, Child, Died};
 use super::heartbeat;
+use super::life::write_pid;
 use super::{Msg, State, wants_checker};
 use crate::actor::Restart;
 use crate::check::Kind;
@@ -170,14 +171,7 @@ impl State {
     /// The process exists: its pid file stands.
     pub(super) fn checker_started(&mut self, pid: u32) {
         tracing::info!("Starting Healthcheck child process, pid={pid}");
-        let file = match self.checker.pid_file.take() {
-            Some(file) => Ok(file),
-            None => PidFile::lock(&self.pid_paths.checkers),
-        };
-        let written = file.and_then(|file| self.checker.pid_file.insert(file).write(pid));
-        if let Err(error) = written {
-            tracing::error!("{error}");
-        }
+        write_pid(&mut self.checker.pid_file, &self.pid_paths.checkers, pid);
         self.stands();
     }
 

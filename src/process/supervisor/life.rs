@@ -9,12 +9,13 @@ use crate::ipc::messages::ToVrrp;
 use crate::process::boot::Boot;
 use crate::process::paths::ident_suffix;
 use crate::process::roles::{Role, RoleName};
-use crate::sys::pidfile::{PidFile, PidFileError};
+use crate::sys::pidfile::PidFile;
 use crate::sys::privileges::RunAs;
 use crate::sys::process::Spawn;
 use crate::sys::tuning::{self, Tuning};
 use ractor::{Actor, ActorRef, SupervisionEvent};
 use std::os::fd::AsRawFd;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -156,17 +157,7 @@ impl State {
     /// The process exists: its pid file stands.
     pub(super) fn started(&mut self, pid: u32) {
         tracing::info!("Starting VRRP child process, pid={pid}");
-        if let Err(error) = self.write_vrrp_pid(pid) {
-            tracing::error!("{error}");
-        }
-    }
-
-    fn write_vrrp_pid(&mut self, pid: u32) -> Result<(), PidFileError> {
-        let file = match self.vrrp_pid_file.take() {
-            Some(file) => file,
-            None => PidFile::lock(&self.pid_paths.vrrp)?,
-        };
-        self.vrrp_pid_file.insert(file).write(pid)
+        write_pid(&mut self.vrrp_pid_file, &self.pid_paths.vrrp, pid);
     }
 
     /// All pid files stand: whoever started the daemon may go on.
@@ -305,6 +296,14 @@ impl State {
         {
             tracing::error!("{died}");
         }
+    }
+}
+
+/// Writes a child's pid into its file, which is locked first when it is not yet.
+pub(super) fn write_pid(place: &mut Option<PidFile>, path: &Path, pid: u32) {
+    let file = place.take().map_or_else(|| PidFile::lock(path), Ok);
+    if let Err(error) = file.and_then(|file| place.insert(file).write(pid)) {
+        tracing::error!("{error}");
     }
 }
 

@@ -74,6 +74,8 @@ impl Living {
 
     /// A reload: what addresses are to stand on comes before them.
     pub(super) fn replace_on_vmacs(&mut self, settings: Arc<Settings>) {
+        // An earlier one that still waits for its VMACs is overtaken.
+        self.next = None;
         let known: Vec<_> = self.settings().vmacs().collect();
         if settings.vmacs().all(|vmac| known.contains(&vmac)) {
             return self.replace(settings);
